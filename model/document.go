@@ -1,0 +1,326 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// SchemaVersion is the version of the JSON document. Fields are only ever
+// added under one version.
+const SchemaVersion = 1
+
+// Names of the sources of a cluster; SourceControllers is by kind.
+const (
+	SourceAPI        = "kube"
+	SourceNodes      = "kube/nodes"
+	SourceLeases     = "kube/leases"
+	SourcePods       = "kube/pods"
+	SourceAPIServers = "kube/apiservers"
+	SourceEvents     = "kube/events"
+	SourceNodeEvents = "kube/node-events"
+	SourceNodeUsage  = "metrics/nodes"
+)
+
+// ControllerKinds lists the kinds of Controller and the source each comes from.
+var ControllerKinds = []struct{ Kind, Source string }{
+	{"Deployment", "kube/deployments"},
+	{"StatefulSet", "kube/statefulsets"},
+	{"DaemonSet", "kube/daemonsets"},
+	{"ReplicaSet", "kube/replicasets"},
+	{"Job", "kube/jobs"},
+	{"CronJob", "kube/cronjobs"},
+}
+
+// document is a World as JSON: what is judged, for scripts, and every fact it
+// was made of, so that it can be opened again.
+type document struct {
+	SchemaVersion int           `json:"schemaVersion"`
+	GeneratedAt   time.Time     `json:"generatedAt"`
+	Status        Severity      `json:"status"`
+	Reasons       []Reason      `json:"reasons"`
+	Hints         []string      `json:"hints"`
+	Sources       []Source      `json:"sources"`
+	Clusters      []*Cluster    `json:"clusters"`
+	Sites         []*Site       `json:"sites"`
+	Nodes         []*Node       `json:"nodes"`
+	Workloads     []*Workload   `json:"workloads"`
+	Pods          []*podJSON    `json:"pods"`
+	Events        []*eventJSON  `json:"events"`
+	Controllers   []*Controller `json:"controllers"`
+	Leases        []*leaseJSON  `json:"leases"`
+	PodSpecs      []*PodSpec    `json:"podSpecs"`
+}
+
+type podJSON struct {
+	Cluster         string            `json:"cluster"`
+	Namespace       string            `json:"namespace"`
+	Name            string            `json:"name"`
+	UID             string            `json:"uid"`
+	Node            string            `json:"node"`
+	Site            string            `json:"site"`
+	Owner           Owner             `json:"owner"`
+	Phase           corev1.PodPhase   `json:"phase"`
+	Status          string            `json:"status"`
+	Message         string            `json:"message,omitempty"`
+	Ready           bool              `json:"ready"`
+	ContainersReady int               `json:"containersReady"`
+	Containers      int               `json:"containers"`
+	Restarts        int               `json:"restarts"`
+	RestartAt       time.Time         `json:"restartedAt,omitzero"`
+	Created         time.Time         `json:"created"`
+	ReadySince      time.Time         `json:"readySince,omitzero"`
+	DeleteAt        time.Time         `json:"deleteAt,omitzero"`
+	IP              string            `json:"ip"`
+	Claims          []string          `json:"claims,omitempty"`
+	Labels          map[string]string `json:"labels,omitempty"`
+	Spec            *int              `json:"spec,omitempty"` // id in podSpecs
+}
+
+type eventJSON struct {
+	*Event
+	Site string `json:"site"`
+	Node string `json:"node"`
+}
+
+type leaseJSON struct {
+	Cluster         string    `json:"cluster"`
+	Node            string    `json:"node"`
+	DurationSeconds float64   `json:"durationSeconds"`
+	Renewed         time.Time `json:"renewed"`
+	Heard           time.Time `json:"heard"`
+	Watched         bool      `json:"watched"`
+}
+
+// MarshalJSON writes the World as the versioned document scripts rely on.
+// Times are in UTC, empty lists are [] and never null.
+func (w *World) MarshalJSON() ([]byte, error) {
+	d := document{
+		SchemaVersion: SchemaVersion,
+		GeneratedAt:   w.At.UTC(),
+		Status:        w.Status,
+		Reasons:       list(w.Reasons),
+		Hints:         list(w.Hints),
+		Sources:       list(w.Sources),
+		Clusters:      list(w.Clusters),
+		Sites:         list(w.Sites),
+		Nodes:         list(w.Nodes),
+		Workloads:     list(w.Workloads),
+		Pods:          make([]*podJSON, len(w.Pods)),
+		Events:        make([]*eventJSON, len(w.Events)),
+		Controllers:   []*Controller{},
+		Leases:        []*leaseJSON{},
+		PodSpecs:      []*PodSpec{},
+	}
+	d.writePods(w)
+	for i, e := range w.Events {
+		d.Events[i] = &eventJSON{Event: e, Site: w.EventSite(e)}
+		if n := w.EventNode(e); n != nil {
+			d.Events[i].Node = n.Name
+		}
+	}
+	for _, c := range w.facts.Clusters {
+		for _, s := range c.Controllers {
+			d.Controllers = append(d.Controllers, s.Items...)
+		}
+		for _, l := range c.Leases.Items {
+			d.Leases = append(d.Leases, &leaseJSON{l.Cluster, l.Node, seconds(l.Duration), l.Renewed.UTC(), l.Heard.UTC(), l.Watched})
+		}
+	}
+	return json.Marshal(d)
+}
+
+func (d *document) writePods(w *World) {
+	ids := map[*PodSpec]*int{}
+	for i, p := range w.Pods {
+		j := podToJSON(p)
+		j.Site = w.PodSite(p)
+		if p.Spec != nil {
+			if ids[p.Spec] == nil {
+				id := len(d.PodSpecs)
+				ids[p.Spec] = &id
+				spec := *p.Spec
+				spec.ID = id
+				d.PodSpecs = append(d.PodSpecs, &spec)
+			}
+			j.Spec = ids[p.Spec]
+		}
+		d.Pods[i] = j
+	}
+}
+
+func podToJSON(p *Pod) *podJSON {
+	return &podJSON{
+		Cluster: p.Cluster, Namespace: p.Namespace, Name: p.Name, UID: p.UID, Node: p.Node,
+		Owner: p.Owner, Phase: p.Phase, Status: p.Status, Message: p.Message, Ready: p.Ready,
+		ContainersReady: p.Up, Containers: p.Containers, Restarts: p.Restarts, RestartAt: p.RestartAt,
+		Created: p.Created, ReadySince: p.ReadySince, DeleteAt: p.DeleteAt, IP: p.IP, Claims: p.Claims, Labels: p.Labels,
+	}
+}
+
+func (j *podJSON) pod() *Pod {
+	return &Pod{
+		Cluster: j.Cluster, Namespace: j.Namespace, Name: j.Name, UID: j.UID, Node: j.Node,
+		Owner: j.Owner, Phase: j.Phase, Status: j.Status, Message: j.Message, Ready: j.Ready,
+		Up: j.ContainersReady, Containers: j.Containers, Restarts: j.Restarts, RestartAt: j.RestartAt,
+		Created: j.Created, ReadySince: j.ReadySince, DeleteAt: j.DeleteAt, IP: j.IP, Claims: j.Claims, Labels: j.Labels,
+	}
+}
+
+// Read opens a document that MarshalJSON wrote and gives its facts and moment,
+// ready for Assemble. What was judged in it is judged anew.
+func Read(r io.Reader) (Facts, time.Time, error) {
+	var d document
+	if err := json.NewDecoder(r).Decode(&d); err != nil {
+		return Facts{}, time.Time{}, fmt.Errorf("not a geotop document: %w", err)
+	}
+	if d.SchemaVersion != SchemaVersion {
+		return Facts{}, time.Time{}, fmt.Errorf("schemaVersion is %d; this geotop reads %d", d.SchemaVersion, SchemaVersion)
+	}
+	if err := d.check(); err != nil {
+		return Facts{}, time.Time{}, err
+	}
+	f := Facts{}
+	for _, c := range d.Clusters {
+		f.Clusters = append(f.Clusters, d.cluster(c))
+	}
+	return f, d.GeneratedAt, nil
+}
+
+// check refuses lists with holes, which no later code looks out for.
+func (d *document) check() error {
+	for _, err := range []error{
+		holes("clusters", d.Clusters, func(c *Cluster) bool {
+			return c != nil && c.Name != "" && !slices.Contains(c.APIServers, nil)
+		}),
+		holes("nodes", d.Nodes, func(n *Node) bool { return n != nil && n.NodeFact != nil && n.Name != "" }),
+		holes("pods", d.Pods, func(p *podJSON) bool { return p != nil && p.Name != "" }),
+		holes("events", d.Events, func(e *eventJSON) bool { return e != nil && e.Event != nil }),
+		holes("controllers", d.Controllers, func(c *Controller) bool { return c != nil && c.Name != "" }),
+		holes("leases", d.Leases, func(l *leaseJSON) bool { return l != nil }),
+		holes("podSpecs", d.PodSpecs, func(s *PodSpec) bool { return s != nil }),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	for i, p := range d.Pods {
+		if p.Spec != nil && (*p.Spec < 0 || *p.Spec >= len(d.PodSpecs)) {
+			return fmt.Errorf("pods[%d].spec is %d; podSpecs has %d entries", i, *p.Spec, len(d.PodSpecs))
+		}
+	}
+	return nil
+}
+
+func holes[T any](name string, items []T, whole func(T) bool) error {
+	for i, it := range items {
+		if !whole(it) {
+			return fmt.Errorf("%s[%d] is empty or has no name", name, i)
+		}
+	}
+	return nil
+}
+
+// cluster takes one cluster's facts out of the document.
+func (d *document) cluster(c *Cluster) ClusterFacts {
+	f := ClusterFacts{Name: c.Name, Server: c.Server, Version: c.Version}
+	source := func(name string) Source {
+		for _, s := range d.Sources {
+			if s.Cluster == c.Name && s.Name == name {
+				return s
+			}
+		}
+		return Source{}
+	}
+	f.API = source(SourceAPI)
+	f.Nodes.Source, f.Leases.Source, f.Pods.Source = source(SourceNodes), source(SourceLeases), source(SourcePods)
+	f.APIServers = Section[APIServer]{source(SourceAPIServers), c.APIServers}
+	f.NodeUsage.Source = source(SourceNodeUsage)
+	for _, n := range d.Nodes {
+		if n.Cluster == c.Name {
+			f.Nodes.Items = append(f.Nodes.Items, n.NodeFact)
+			if n.Usage != nil {
+				f.NodeUsage.Items = append(f.NodeUsage.Items, n.Usage)
+			}
+		}
+	}
+	for _, l := range d.Leases {
+		if l.Cluster == c.Name {
+			f.Leases.Items = append(f.Leases.Items, &Lease{l.Cluster, l.Node, duration(l.DurationSeconds), l.Renewed, l.Heard, l.Watched})
+		}
+	}
+	for _, k := range ControllerKinds {
+		s := Section[Controller]{Source: source(k.Source)}
+		for _, ctl := range d.Controllers {
+			if ctl.Cluster == c.Name && ctl.Kind == k.Kind {
+				s.Items = append(s.Items, ctl)
+			}
+		}
+		f.Controllers = append(f.Controllers, s)
+	}
+	f.Pods.Items = d.pods(c.Name)
+	events := Section[Event]{Source: source(SourceEvents)}
+	for _, e := range d.Events {
+		if e.Cluster == c.Name {
+			events.Items = append(events.Items, e.Event)
+		}
+	}
+	f.Events = []Section[Event]{events, {Source: source(SourceNodeEvents)}}
+	return f
+}
+
+func (d *document) pods(cluster string) []*Pod {
+	pods := []*Pod{}
+	for _, j := range d.Pods {
+		if j.Cluster != cluster {
+			continue
+		}
+		p := j.pod()
+		if j.Spec != nil {
+			p.Spec = d.PodSpecs[*j.Spec]
+		}
+		pods = append(pods, p)
+	}
+	slices.SortFunc(pods, ComparePods)
+	return pods
+}
+
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
+// MarshalJSON writes the counts as an object by site.
+func (c SiteCounts) MarshalJSON() ([]byte, error) {
+	m := make(map[string]SiteCount, len(c))
+	for _, s := range c {
+		m[s.Site] = s
+	}
+	return json.Marshal(m)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *SiteCounts) UnmarshalJSON(b []byte) error {
+	m := map[string]SiteCount{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		return err
+	}
+	*c = nil
+	for site, s := range m {
+		s.Site = site
+		*c = append(*c, s)
+	}
+	slices.SortFunc(*c, func(a, b SiteCount) int {
+		if a.Site < b.Site {
+			return -1
+		}
+		return 1
+	})
+	return nil
+}

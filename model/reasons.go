@@ -1,0 +1,161 @@
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// judge fills Reasons, Hints and Status. Causes come before symptoms: where the
+// API is silent its kinds are not listed one by one, and a DaemonSet that lacks
+// only the pods of dead machines is not a finding of its own.
+func (w *World) judge() {
+	for _, c := range w.Clusters {
+		w.judgeSources(c.Name)
+		w.judgeControlPlane(c)
+	}
+	for _, s := range w.Sites {
+		w.judgeSite(s)
+	}
+	for _, n := range w.Nodes {
+		w.judgeNode(n)
+	}
+	for _, wl := range w.Workloads {
+		w.judgeWorkload(wl)
+	}
+	w.hint()
+	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return cmp.Compare(b.Severity, a.Severity) })
+	for _, r := range w.Reasons {
+		w.Status = max(w.Status, r.Severity)
+	}
+}
+
+func (w *World) reason(sev Severity, cluster, site, object, text string) {
+	w.Reasons = append(w.Reasons, Reason{Severity: sev, Cluster: cluster, Site: site, Object: object, Text: text})
+}
+
+// judgeSources reports what could not be looked at in the cluster.
+func (w *World) judgeSources(cluster string) {
+	denied := []string{}
+	for _, s := range w.Sources {
+		if s.Cluster != cluster || s.Status == SourceOK || s.Status == SourceAbsent {
+			continue
+		}
+		if !strings.Contains(s.Name, "/") {
+			w.reason(Unknown, cluster, "", "source/"+s.Name, s.Trouble())
+			return
+		}
+		_, part, _ := strings.Cut(s.Name, "/")
+		switch {
+		case s.Optional:
+		case s.Status == SourceForbidden:
+			denied = append(denied, part)
+		default:
+			w.reason(Unknown, cluster, "", "source/"+s.Name, s.Trouble())
+		}
+	}
+	if len(denied) > 0 {
+		w.reason(Unknown, cluster, "", "source/kube", "not allowed to list "+strings.Join(denied, ", "))
+	}
+}
+
+// Trouble says what is the matter with the source, "" when nothing is.
+func (s Source) Trouble() string {
+	switch s.Status {
+	case SourceOK:
+		return ""
+	case SourcePending:
+		return "has not answered yet"
+	case SourceForbidden:
+		return "not allowed"
+	case SourceAbsent:
+		return "not served here"
+	default:
+		return firstOf(s.Error, "does not answer")
+	}
+}
+
+func (w *World) judgeControlPlane(c *Cluster) {
+	switch {
+	case c.Voters == 0 || c.VotersAlive == c.Voters:
+	case c.VotersAlive < c.Quorum:
+		w.reason(Critical, c.Name, "", "cluster/"+c.Name,
+			fmt.Sprintf("etcd has lost its quorum: %d of %d voters alive, %d needed; nothing can be changed or rescheduled", c.VotersAlive, c.Voters, c.Quorum))
+	case c.VotersAlive == c.Quorum:
+		w.reason(Warning, c.Name, "", "cluster/"+c.Name,
+			fmt.Sprintf("%d of %d etcd voters alive: losing one more stops the control plane", c.VotersAlive, c.Voters))
+	}
+}
+
+func (w *World) judgeSite(s *Site) {
+	if s.LastKnown == SiteDark {
+		w.reason(Critical, "", s.Name, "site/"+s.Name, s.darkWords(w.At))
+	}
+}
+
+// judgeNode reports nodes of sites that are not dark as a whole.
+func (w *World) judgeNode(n *Node) {
+	if w.sites[n.Site].LastKnown != SiteDark && len(n.Problems) > 0 {
+		w.reason(Warning, n.Cluster, n.Site, "node/"+n.Name, strings.Join(n.Problems, ", "))
+	}
+	if zone, legacy := n.Labels[zoneLabel], n.Labels[legacyZoneLabel]; zone != "" && legacy != "" && zone != legacy {
+		w.reason(Warning, n.Cluster, n.Site, "node/"+n.Name,
+			fmt.Sprintf("its zone labels disagree: %s here, %s for the node controller's evictions", zone, legacy))
+	}
+}
+
+func (w *World) judgeWorkload(wl *Workload) {
+	sev := wl.Severity()
+	if sev == OK {
+		return
+	}
+	site, dead := w.blame(wl)
+	if dead && wl.Kind == "DaemonSet" {
+		return
+	}
+	text := fmt.Sprintf("%d of %d ready", wl.Ready, wl.Desired)
+	if wl.State == WorkloadFailed {
+		text = "failed"
+	}
+	if wl.Why != "" {
+		text += ": " + wl.Why
+	}
+	w.reason(sev, wl.Cluster, site, wl.Object(), text)
+}
+
+// blame gives the one site all of the workload's unready pods are in ("" when
+// there are several), and whether all of them are in dark sites.
+func (w *World) blame(wl *Workload) (site string, dark bool) {
+	dark = true
+	sites := 0
+	for _, c := range wl.BySite {
+		if c.Ready == c.Pods {
+			continue
+		}
+		sites++
+		site = c.Site
+		s := w.sites[c.Site]
+		dark = dark && s != nil && s.LastKnown == SiteDark
+	}
+	if sites != 1 {
+		site = ""
+	}
+	return site, dark && sites > 0
+}
+
+// hint collects advice that is no finding.
+func (w *World) hint() {
+	unlabelled := 0
+	example := ""
+	for _, n := range w.Nodes {
+		if n.Site == UnknownSite {
+			unlabelled++
+			example = firstOf(example, n.Name)
+		}
+	}
+	if unlabelled > 0 {
+		w.Hints = append(w.Hints, fmt.Sprintf("%s without a site; tell geotop: kubectl label node %s %s=HOUSE",
+			plural(unlabelled, "node"), example, zoneLabel))
+	}
+}
