@@ -1,0 +1,227 @@
+// Package keymap declares every key binding once: what it does, which keys
+// trigger it, where it applies and how help and footer describe it.
+//
+// Nothing needs Ctrl, Alt or a function key, and no key that edits text
+// (Backspace, Delete) ever acts: phones lack the former, and people lean on the
+// latter while they correct a filter.
+package keymap
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Action names what a key does.
+type Action string
+
+const (
+	Quit         Action = "quit"
+	Back         Action = "back"
+	Help         Action = "help"
+	Redraw       Action = "redraw"
+	Sites        Action = "pane.sites"
+	Nodes        Action = "pane.nodes"
+	Workloads    Action = "pane.workloads"
+	Pods         Action = "pane.pods"
+	Events       Action = "pane.events"
+	NextPane     Action = "pane.next"
+	Previous     Action = "pane.previous"
+	Up           Action = "cursor.up"
+	Down         Action = "cursor.down"
+	PageUp       Action = "cursor.pageup"
+	PageDown     Action = "cursor.pagedown"
+	Top          Action = "cursor.top"
+	Bottom       Action = "cursor.bottom"
+	NextProblem  Action = "problem.next"
+	PrevProblem  Action = "problem.previous"
+	OnlyProblems Action = "problem.only"
+	Open         Action = "open"
+	Details      Action = "details"
+	Filter       Action = "filter"
+	NextSite     Action = "site.next"
+	PrevSite     Action = "site.previous"
+	Sort         Action = "sort"
+	Reverse      Action = "sort.reverse"
+	Columns      Action = "columns"
+	Theme        Action = "theme"
+	Write        Action = "write"
+	Accept       Action = "accept" // of a question
+	Clear        Action = "clear"  // of the filter being typed
+	Done         Action = "done"   // with typing the filter
+)
+
+// Scope is where a binding applies. Scopes are asked from the innermost out.
+type Scope string
+
+const (
+	Global   Scope = "everywhere"
+	List     Scope = "in lists"
+	Page     Scope = "in details and help"
+	Filtered Scope = "while typing a filter"
+	Question Scope = "in a question"
+)
+
+// Scopes lists all scopes in the order help shows them.
+var Scopes = []Scope{Global, List, Page, Filtered, Question}
+
+// Binding is one entry of the table. Keys are as Bubble Tea spells them; the
+// first is the one shown.
+type Binding struct {
+	Action Action
+	Scope  Scope
+	Keys   []string
+	Help   string // a full phrase, for help
+	Short  string // one word for the footer; empty: not in the footer
+}
+
+// Map is a set of bindings.
+type Map struct{ bindings []Binding }
+
+// Default is the built-in table. Footer order is its order: help and quit come
+// first, so that they are the last to be cut off.
+func Default() *Map {
+	return &Map{[]Binding{
+		{Help, Global, []string{"?", "h"}, "this help", "help"},
+		{Quit, Global, []string{"Q", "ctrl+c"}, "quit at once", ""},
+		{Back, Global, []string{"q", "esc"}, "back; at the top, quit", "quit"},
+		{Sites, Global, []string{"1"}, "sites: which house is up", ""},
+		{Nodes, Global, []string{"2"}, "nodes", ""},
+		{Workloads, Global, []string{"6"}, "workloads and where they run", ""},
+		{Pods, Global, []string{"7"}, "pods", ""},
+		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},
+		{NextPane, Global, []string{"tab"}, "next pane", ""},
+		{Previous, Global, []string{"-"}, "the pane before this one", ""},
+		{NextSite, Global, []string{"]", "right"}, "show only the next site", ""},
+		{PrevSite, Global, []string{"[", "left"}, "show only the previous site", ""},
+		{Theme, Global, []string{"t"}, "next theme", ""},
+		{Write, Global, []string{"W"}, "allow or forbid changes to the cluster", ""},
+		{Redraw, Global, []string{"r", "ctrl+l"}, "redraw the screen", ""},
+
+		{Open, List, []string{"enter"}, "open: what belongs to this row", "open"},
+		{Filter, List, []string{"/", "f"}, "filter as you type", "filter"},
+		{OnlyProblems, List, []string{"!", "e"}, "only problems", "problems"},
+		{Details, List, []string{"d"}, "details of this row", "details"},
+		{NextProblem, List, []string{"n"}, "next problem", ""},
+		{PrevProblem, List, []string{"N"}, "previous problem", ""},
+		{Sort, List, []string{"o"}, "sort by the next column", "sort"},
+		{Reverse, List, []string{"O"}, "sort the other way round", ""},
+		{Columns, List, []string{"w"}, "more or fewer columns", ""},
+		{Down, List, []string{"j", "down"}, "down", ""},
+		{Up, List, []string{"k", "up"}, "up", ""},
+		{PageDown, List, []string{".", "pgdown", "space"}, "a page down", ""},
+		{PageUp, List, []string{",", "pgup"}, "a page up", ""},
+		{Top, List, []string{"g", "home"}, "to the first row", ""},
+		{Bottom, List, []string{"G", "end"}, "to the last row", ""},
+
+		{Down, Page, []string{"j", "down"}, "down", ""},
+		{Up, Page, []string{"k", "up"}, "up", ""},
+		{PageDown, Page, []string{".", "pgdown", "space", "enter"}, "a page down", "page"},
+		{PageUp, Page, []string{",", "pgup"}, "a page up", ""},
+		{Top, Page, []string{"g", "home"}, "to the top", ""},
+		{Bottom, Page, []string{"G", "end"}, "to the end", ""},
+
+		{Done, Filtered, []string{"enter", "down", "tab"}, "keep the filter", "keep"},
+		{Clear, Filtered, []string{"esc"}, "clear the filter", "clear"},
+
+		{Accept, Question, []string{"y"}, "yes", "yes"},
+		{Back, Question, []string{"n", "q", "esc", "enter"}, "no", "no"},
+	}}
+}
+
+// Lookup gives the action of a key in the first of the scopes that binds it.
+func (m *Map) Lookup(key string, scopes ...Scope) (Action, bool) {
+	for _, s := range scopes {
+		for _, b := range m.bindings {
+			if b.Scope == s && slices.Contains(b.Keys, key) {
+				return b.Action, true
+			}
+		}
+	}
+	return "", false
+}
+
+// In lists the bindings of a scope in table order.
+func (m *Map) In(s Scope) []Binding {
+	var in []Binding
+	for _, b := range m.bindings {
+		if b.Scope == s {
+			in = append(in, b)
+		}
+	}
+	return in
+}
+
+// Key gives the key shown for an action in a scope, "" when it has none.
+func (m *Map) Key(s Scope, a Action) string {
+	for _, b := range m.bindings {
+		if b.Scope == s && b.Action == a {
+			return Name(b.Keys[0])
+		}
+	}
+	return ""
+}
+
+// Name puts a key into the form people know it by.
+func Name(key string) string {
+	switch key {
+	case "enter":
+		return "↵"
+	case "space":
+		return "Space"
+	case "esc":
+		return "Esc"
+	case "up":
+		return "↑"
+	case "down":
+		return "↓"
+	case "left":
+		return "←"
+	case "right":
+		return "→"
+	case "tab":
+		return "Tab"
+	case "pgup":
+		return "PgUp"
+	case "pgdown":
+		return "PgDn"
+	case "home":
+		return "Home"
+	case "end":
+		return "End"
+	case "ctrl+c":
+		return "Ctrl-c"
+	case "ctrl+l":
+		return "Ctrl-l"
+	default:
+		return key
+	}
+}
+
+// Check reports what is wrong with a table: a key bound twice in one scope, a
+// binding nobody can reach on a phone, a key that edits text.
+func (m *Map) Check() error {
+	seen := map[Scope]map[string]Action{}
+	for _, b := range m.bindings {
+		if len(b.Keys) == 0 || b.Help == "" {
+			return fmt.Errorf("%s in scope %q has no key or no help", b.Action, b.Scope)
+		}
+		easy := false
+		for _, k := range b.Keys {
+			if seen[b.Scope] == nil {
+				seen[b.Scope] = map[string]Action{}
+			}
+			if other, dup := seen[b.Scope][k]; dup {
+				return fmt.Errorf("key %s is both %s and %s in scope %q", k, other, b.Action, b.Scope)
+			}
+			seen[b.Scope][k] = b.Action
+			if k == "backspace" || k == "delete" {
+				return fmt.Errorf("%s is bound to %s, which edits text", b.Action, k)
+			}
+			easy = easy || len(k) == 1 || slices.Contains([]string{"enter", "esc", "tab"}, k)
+		}
+		if !easy {
+			return fmt.Errorf("%s in scope %q needs a key that phones lack", b.Action, b.Scope)
+		}
+	}
+	return nil
+}
