@@ -1,0 +1,64 @@
+// Package collectors joins the sources: each collector keeps what one source
+// says, and a Set runs them and hands out the facts of all for one moment.
+//
+// Collectors own every goroutine and all I/O of the sources. They never call
+// into the screen: a change raises one coalesced signal, and whoever wants the
+// facts pulls them. A slow reader cannot stall a watch.
+package collectors
+
+import (
+	"context"
+	"sync"
+
+	"github.com/geotop/geotop/model"
+)
+
+// Collector keeps the facts of one source.
+type Collector interface {
+	// Run collects until ctx ends and returns once all its goroutines have. It
+	// calls changed, which never blocks, whenever Facts would differ.
+	Run(ctx context.Context, changed func())
+	// Facts adds what is known now to f. It is cheap, does no I/O and may be
+	// called at any time from any goroutine.
+	Facts(f *model.Facts)
+}
+
+// Set is several collectors run together.
+type Set struct {
+	list    []Collector
+	changed chan struct{}
+}
+
+// NewSet makes a set of the collectors; nothing runs until Run.
+func NewSet(list ...Collector) *Set {
+	return &Set{list: list, changed: make(chan struct{}, 1)}
+}
+
+// Run runs all collectors until ctx ends and all have returned.
+func (s *Set) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, c := range s.list {
+		wg.Go(func() { c.Run(ctx, s.signal) })
+	}
+	wg.Wait()
+}
+
+// signal marks the facts as changed; many changes before a read are one.
+func (s *Set) signal() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Changed receives after the facts changed since the last receive.
+func (s *Set) Changed() <-chan struct{} { return s.changed }
+
+// Facts gathers what all collectors know now.
+func (s *Set) Facts() model.Facts {
+	var f model.Facts
+	for _, c := range s.list {
+		c.Facts(&f)
+	}
+	return f
+}

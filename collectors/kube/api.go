@@ -1,0 +1,280 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+
+	"github.com/geotop/geotop/model"
+)
+
+const (
+	probeEvery   = 5 * time.Second  // while the API answers
+	probeTimeout = 5 * time.Second  // at least; four times the usual latency on slow links
+	firstTimeout = 15 * time.Second // of the first probe: dial and TLS come with it
+	retryMax     = 15 * time.Second // between attempts while it does not answer
+	idleTimeout  = 15 * time.Second // a list that sends nothing for so long is given up
+)
+
+// api is the connection all kinds share, and its health. One probe decides for
+// all of them whether the server answers: a quiet watch is healthy, a quiet
+// watch on a dead connection looks just the same.
+type api struct {
+	cluster string
+	client  *rest.RESTClient
+	http    *http.Client
+	now     func() time.Time
+	changed func()
+
+	heard atomic.Int64 // wall clock of the last byte from the server, UnixNano
+
+	mu      sync.Mutex
+	source  model.Source
+	version string
+	answers chan struct{}   // closed while the server answers
+	epoch   context.Context // ends when the connections are given up
+	reset   context.CancelFunc
+}
+
+func newAPI(cfg Config) (*api, error) {
+	a := &api{cluster: cfg.Name, now: cfg.Now, answers: make(chan struct{}), changed: func() {}}
+	a.source = model.Source{Cluster: cfg.Name, Name: model.SourceAPI, Status: model.SourcePending}
+	a.epoch, a.reset = context.WithCancel(context.Background())
+	rc := rest.CopyConfig(cfg.Rest)
+	rc.Timeout = 0 // would cut watches; every call has its context
+	rc.QPS = -1    // the server's priority and fairness does this better
+	rc.WarningHandler = rest.NoWarnings{}
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	rc.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	if rc.Transport == nil && rc.Dial == nil {
+		rc.Dial = a.dial
+	}
+	client, err := rest.HTTPClientFor(rc)
+	if err != nil {
+		return nil, fmt.Errorf("credentials of cluster %s: %w", cfg.Name, err)
+	}
+	a.http = client
+	if a.client, err = rest.UnversionedRESTClientForConfigAndClient(rc, client); err != nil {
+		return nil, fmt.Errorf("server of cluster %s: %w", cfg.Name, err)
+	}
+	return a, nil
+}
+
+// dial notes when bytes arrive, so that a slow link is not taken for a dead one.
+func (a *api) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: firstTimeout, KeepAlive: 15 * time.Second}
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &heardConn{c, &a.heard}, nil
+}
+
+type heardConn struct {
+	net.Conn
+	heard *atomic.Int64
+}
+
+func (c *heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// watchHealth probes the server until ctx ends.
+func (a *api) watchHealth(ctx context.Context) {
+	delay := time.Duration(0)
+	timeout := firstTimeout
+	for ctx.Err() == nil {
+		sent, began := a.now(), time.Now()
+		err := a.probe(ctx, timeout)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			latency := time.Since(began)
+			a.up(sent, latency)
+			delay, timeout = probeEvery, max(probeTimeout, 4*latency)
+		} else {
+			a.down(err)
+			if time.Unix(0, a.heard.Load()).Before(began) {
+				a.abandon()
+				timeout = firstTimeout
+			}
+			delay = min(max(2*delay, time.Second), retryMax)
+			delay -= time.Duration(rand.Int64N(int64(delay / 4)))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+		}
+	}
+}
+
+// probe asks /readyz. Any answer but a 5xx or a refusal of our credentials
+// means that the server works; not everyone may read /readyz.
+func (a *api) probe(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if a.knownVersion() == "" {
+		body, err := a.client.Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+		var v struct {
+			GitVersion string `json:"gitVersion"`
+		}
+		if err == nil && json.Unmarshal(body, &v) == nil {
+			a.mu.Lock()
+			a.version = model.Clean(v.GitVersion, 64)
+			a.mu.Unlock()
+		}
+	}
+	err := a.client.Get().AbsPath("/readyz").MaxRetries(0).Do(ctx).Error()
+	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (a *api) knownVersion() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.version
+}
+
+// up notes an answer; at is when it was asked for.
+func (a *api) up(at time.Time, latency time.Duration) {
+	a.mu.Lock()
+	was := a.source.Status
+	a.source.Status, a.source.Error, a.source.Hint = model.SourceOK, "", ""
+	a.source.ObservedAt, a.source.Latency = at, latency
+	if was != model.SourceOK {
+		close(a.answers)
+	}
+	a.mu.Unlock()
+	if was != model.SourceOK {
+		a.changed()
+	}
+}
+
+// down notes a failure of the server as a whole.
+func (a *api) down(err error) {
+	a.mu.Lock()
+	was := a.source
+	if was.Status == model.SourceOK {
+		a.answers = make(chan struct{})
+	}
+	a.source.Status = model.SourceFailed
+	if !was.ObservedAt.IsZero() {
+		a.source.Status = model.SourceStale
+	}
+	a.source.Error, a.source.Hint = describe(err)
+	now := a.source
+	a.mu.Unlock()
+	if now != was {
+		a.changed()
+	}
+}
+
+// abandon gives up the connections: whatever runs over them ends now and the
+// next request dials anew.
+func (a *api) abandon() {
+	a.mu.Lock()
+	a.reset()
+	a.epoch, a.reset = context.WithCancel(context.Background())
+	a.mu.Unlock()
+	a.http.CloseIdleConnections()
+}
+
+// close ends everything that still runs.
+func (a *api) close() {
+	a.mu.Lock()
+	a.reset()
+	a.mu.Unlock()
+	a.http.CloseIdleConnections()
+}
+
+// state gives the server's source and version.
+func (a *api) state() (model.Source, string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.source, a.version
+}
+
+// waitAnswers waits until the server answers probes, or ctx ends.
+func (a *api) waitAnswers(ctx context.Context) {
+	a.mu.Lock()
+	answers := a.answers
+	a.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-answers:
+	}
+}
+
+// bind gives a context that also ends when the connections are given up.
+func (a *api) bind(ctx context.Context) (context.Context, context.CancelFunc) {
+	a.mu.Lock()
+	epoch := a.epoch
+	a.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(epoch, func() { cancel(errAbandoned) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// get fetches one answer whole. It fails when the server sends nothing for
+// idleTimeout, however long the whole may take.
+func (a *api) get(ctx context.Context, req *rest.Request) ([]byte, error) {
+	ctx, cancel := a.bind(ctx)
+	defer cancel()
+	ctx, expire := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(idleTimeout, func() { expire(errSilent) })
+	defer timer.Stop()
+	body, err := req.MaxRetries(0).Stream(ctx)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	defer body.Close()
+	all, err := io.ReadAll(&progress{body, timer})
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	return all, nil
+}
+
+// progress pushes a deadline ahead with every byte read.
+type progress struct {
+	r     io.Reader
+	timer *time.Timer
+}
+
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if n > 0 {
+		p.timer.Reset(idleTimeout)
+	}
+	return n, err
+}
+
+// because prefers the reason we ended the call ourselves to "context canceled".
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}

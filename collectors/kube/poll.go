@@ -1,0 +1,156 @@
+package kube
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+
+	"github.com/geotop/geotop/model"
+)
+
+// poller asks for something again and again: what has no watch, or what
+// changes so often that a watch costs more than it tells.
+type poller[T any] struct {
+	api *api
+	// fetch gives all items; every is when to ask next.
+	fetch func(ctx context.Context) (items []*T, every time.Duration, err error)
+
+	mu     sync.Mutex
+	items  []*T
+	source model.Source
+}
+
+// run polls until ctx ends.
+func (p *poller[T]) run(ctx context.Context) {
+	every := time.Duration(0)
+	for ctx.Err() == nil {
+		asked := p.api.now()
+		items, next, err := p.fetch(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if next > 0 {
+			every = next
+		}
+		p.note(asked, items, every, err)
+		delay := max(every, time.Second)
+		if err != nil && outcome(err) != model.SourceFailed {
+			delay = deniedRetry
+		}
+		pause(ctx, delay)
+		if err != nil {
+			p.api.waitAnswers(ctx)
+		}
+	}
+}
+
+func (p *poller[T]) note(asked time.Time, items []*T, every time.Duration, err error) {
+	p.mu.Lock()
+	was := p.source
+	if err == nil {
+		p.items = items
+		p.source.Status, p.source.Error, p.source.Hint = model.SourceOK, "", ""
+		p.source.ObservedAt, p.source.Interval = asked, every
+	} else {
+		p.source.Status = outcome(err)
+		if p.source.Status == model.SourceFailed && !was.ObservedAt.IsZero() {
+			p.source.Status = model.SourceStale
+		}
+		p.source.Error, p.source.Hint = describe(err)
+	}
+	p.mu.Unlock()
+	p.api.changed()
+}
+
+func (p *poller[T]) section(server model.Source) model.Section[T] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.source
+	s.Items = len(p.items)
+	if s.Status == model.SourcePending && server.Status != model.SourceOK && server.Status != model.SourcePending {
+		s.Status, s.Error, s.Hint = model.SourceFailed, server.Error, server.Hint
+	}
+	return model.Section[T]{Source: s, Items: p.items}
+}
+
+const (
+	usageEvery = 30 * time.Second // metrics-server measures every 15 s
+	leaseEvery = 10 * time.Second // as often as kubelets renew by default
+)
+
+func newUsagePoller(a *api) *poller[model.Usage] {
+	return &poller[model.Usage]{
+		api:    a,
+		source: model.Source{Cluster: a.cluster, Name: model.SourceNodeUsage, Status: model.SourcePending, Optional: true, Interval: usageEvery},
+		fetch: func(ctx context.Context) ([]*model.Usage, time.Duration, error) {
+			body, err := a.get(ctx, a.client.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").SetHeader("Accept", "application/json"))
+			if err != nil {
+				return nil, usageEvery, err
+			}
+			usage, err := readUsage(a.cluster, body)
+			return usage, usageEvery, err
+		},
+	}
+}
+
+// newLeasePoller reads the nodes' heartbeats. They are polled, not watched: a
+// watch sends every renewal of every node whole (100 events a second for 1000
+// nodes), a list now and then is compressed and tells the same.
+func newLeasePoller(a *api) *poller[model.Lease] {
+	h := heartbeats{last: map[string]*model.Lease{}}
+	return &poller[model.Lease]{
+		api:    a,
+		source: model.Source{Cluster: a.cluster, Name: model.SourceLeases, Status: model.SourcePending, Optional: true, Interval: leaseEvery},
+		fetch: func(ctx context.Context) ([]*model.Lease, time.Duration, error) {
+			asked := a.now()
+			body, err := a.get(ctx, a.client.Get().AbsPath("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases").
+				SetHeader("Accept", "application/vnd.kubernetes.protobuf").Param("resourceVersion", "0"))
+			if err != nil {
+				return nil, 0, err
+			}
+			decode := decoder(func(l *coordinationv1.Lease) *model.Lease { return lease(a.cluster, l) })
+			items := []*model.Lease{}
+			_, _, err = readList(body, func(raw []byte) error {
+				l, _, err := decode(raw)
+				if err == nil {
+					items = append(items, l)
+				}
+				return err
+			})
+			if err != nil {
+				return nil, 0, err
+			}
+			return items, h.hear(items, asked), nil
+		},
+	}
+}
+
+// heartbeats remembers each lease as last seen.
+type heartbeats struct{ last map[string]*model.Lease }
+
+// hear sets when each node was heard, by our clock where we saw it renew, and
+// gives when to look next: as often as the fastest kubelet renews.
+func (h *heartbeats) hear(leases []*model.Lease, now time.Time) time.Duration {
+	every := leaseEvery
+	seen := make(map[string]*model.Lease, len(leases))
+	for _, l := range leases {
+		old := h.last[l.Node]
+		switch {
+		case old == nil:
+			l.Heard = l.Renewed
+			if l.Heard.After(now) {
+				l.Heard = now
+			}
+		case !old.Renewed.Equal(l.Renewed):
+			l.Heard, l.Watched = now, true
+		default:
+			l.Heard, l.Watched = old.Heard, old.Watched
+		}
+		seen[l.Node] = l
+		every = min(every, max(time.Second, l.Duration/4))
+	}
+	h.last = seen
+	return every
+}
