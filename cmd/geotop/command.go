@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geotop/geotop/demo"
+	"github.com/geotop/geotop/output"
+	"github.com/geotop/geotop/themes"
+)
+
+// flags are the operator's choices.
+type flags struct {
+	kubeconfig, context string
+	demo                string
+	seed                uint64
+	from                string
+	site                string
+	siteLabels          []string
+	theme, color        string
+	write, low, noQuery bool
+
+	once, check, watch bool
+	format             string
+	timeout            time.Duration
+}
+
+const long = `geotop shows a Kubernetes cluster by the houses it runs in: which house is up,
+what runs where, what needs attention.
+
+Without flags it reads the cluster of the current kubeconfig context, changes
+nothing, and opens a live screen: ? shows the keys, q leaves.`
+
+const examples = `  geotop                          live screen of the current context
+  geotop --demo                   the same on a simulated cluster
+  geotop --once                   one snapshot as text, for pipes and watch(1)
+  geotop --once --check; echo $?  0 ok, 1 warning, 2 critical, 3 unknown
+  geotop --once -o json | jq .sites`
+
+func newCommand() *cobra.Command {
+	f := &flags{}
+	cmd := &cobra.Command{
+		Use:           "geotop",
+		Short:         "the cockpit for Kubernetes clusters stretched across houses",
+		Long:          long,
+		Example:       examples,
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config)")
+	fs.StringVar(&f.context, "context", "", "kubeconfig context `name`")
+	fs.StringVar(&f.site, "site", "", "only this `site`")
+	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
+	fs.BoolVar(&f.write, "write", false, "allow changes to the cluster")
+	fs.StringVar(&f.demo, "demo", "", "simulated cluster: `scenario` "+scenarioNames())
+	fs.Lookup("demo").NoOptDefVal = "weak"
+	fs.Uint64Var(&f.seed, "seed", 1, "`number` that the demo's chances follow")
+	fs.StringVar(&f.from, "from", "", "open a JSON `file` written by -o json (- for stdin)")
+
+	fs.BoolVar(&f.once, "once", false, "print one snapshot and end")
+	fs.StringVarP(&f.format, "output", "o", "", "`format` "+output.Formats+"; implies --once")
+	fs.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
+	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "look no longer than this `time`, then print what there is")
+	fs.BoolVar(&f.watch, "watch", false, "print again at every change; implies --once")
+
+	fs.StringVar(&f.theme, "theme", "auto", "`theme` "+strings.Join(themes.Names(), "|"))
+	fs.StringVar(&f.color, "color", "auto", "`when` auto|always|never; NO_COLOR is honoured")
+	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second")
+	fs.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
+	registerCompletions(cmd)
+	cmd.AddCommand(newVersion())
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
+	return cmd
+}
+
+func scenarioNames() string {
+	names := []string{}
+	for _, s := range demo.Scenarios() {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, "|")
+}
+
+// registerCompletions completes values from what there really is.
+func registerCompletions(cmd *cobra.Command) {
+	fixed := func(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return values, cobra.ShellCompDirectiveNoFileComp
+		}
+	}
+	complete := map[string]func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective){
+		"theme":  fixed(themes.Names()...),
+		"demo":   fixed(strings.Split(scenarioNames(), "|")...),
+		"output": fixed(strings.Split(output.Formats, "|")...),
+		"color":  fixed("auto", "always", "never"),
+		"context": func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			file, _ := cmd.Flags().GetString("kubeconfig")
+			return contextNames(file), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	for name, f := range complete {
+		if err := cmd.RegisterFlagCompletionFunc(name, f); err != nil {
+			panic(err) // a flag of that name does not exist: a bug no user can cause
+		}
+	}
+}
+
+// version is set by the release build.
+var version = ""
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "geotop %s %s/%s %s\n", versionString(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+			return err
+		},
+	}
+}
+
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func (f *flags) run(cmd *cobra.Command) error {
+	format, err := output.Parse(f.format)
+	if err != nil {
+		return usage("%w", err)
+	}
+	if f.demo != "" && f.from != "" {
+		return usage("--demo and --from exclude each other")
+	}
+	if f.timeout <= 0 {
+		return usage("--timeout must be more than nothing")
+	}
+	if _, err := themes.Load(f.theme); err != nil {
+		return usage("%w", err)
+	}
+	if f.color != "auto" && f.color != "always" && f.color != "never" {
+		return usage("--color is %q; there are auto, always, never", f.color)
+	}
+	src, err := f.open(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	if f.once || f.check || f.watch || f.format != "" {
+		return f.snapshot(cmd, src, format)
+	}
+	if why := noScreen(); why != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "geotop: %s: printing one snapshot, as --once does\n", why)
+		return f.snapshot(cmd, src, format)
+	}
+	return f.screen(cmd.Context(), src)
+}

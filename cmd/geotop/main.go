@@ -1,0 +1,71 @@
+// Command geotop is the cockpit for Kubernetes clusters that are stretched
+// across houses.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+)
+
+// Exit codes. With --check the state of the cluster decides instead.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUnseen = 3  // could not look
+	exitUsage  = 64 // bad flags, kubeconfig or file
+)
+
+// exitError carries an exit code; a nil cause says nothing on stderr.
+type exitError struct {
+	code  int
+	cause error
+}
+
+func (e *exitError) Error() string {
+	if e.cause == nil {
+		return ""
+	}
+	return e.cause.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.cause }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it gives the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	// Kubernetes' libraries log to stderr by themselves, over any screen.
+	klog.SetLogger(logr.Discard())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cmd := newCommand()
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{exitUsage, err} // what cobra finds wrong is bad usage
+	}
+	if exit.cause != nil {
+		fmt.Fprintln(stderr, "geotop:", exit.cause)
+	}
+	return exit.code
+}

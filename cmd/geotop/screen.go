@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/term"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/ui"
+)
+
+// noScreen says why there can be no live screen here, "" when there can.
+func noScreen() string {
+	switch {
+	case os.Getenv("TERM") == "dumb":
+		return "TERM=dumb"
+	case !term.IsTerminal(os.Stdin.Fd()):
+		return "standard input is no terminal"
+	case !term.IsTerminal(os.Stdout.Fd()):
+		return "standard output is no terminal"
+	default:
+		return ""
+	}
+}
+
+// fps bounds how soon a finished frame is written. The gate decides how many
+// there are; an idle ticker at 60 would cost a hundredth of a core.
+const fps = 30
+
+// gate is the least time between frames that nobody asked for by a key.
+func (f *flags) gate() time.Duration {
+	switch {
+	case f.low:
+		return time.Second
+	case os.Getenv("SSH_CONNECTION") != "" || os.Getenv("SSH_TTY") != "":
+		return 250 * time.Millisecond
+	default:
+		return 100 * time.Millisecond
+	}
+}
+
+// leaveWithin is how long quitting waits for collectors to let go.
+const leaveWithin = 50 * time.Millisecond
+
+// screen runs the live screen until the operator leaves it.
+func (f *flags) screen(ctx context.Context, src *source) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	app, err := ui.New(ui.Config{
+		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
+		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery,
+	})
+	if err != nil {
+		return usage("%w", err)
+	}
+	stop := src.start(ctx)
+	p := tea.NewProgram(app, tea.WithContext(ctx), tea.WithFilter(ui.Filter), tea.WithFPS(fps), tea.WithColorProfile(f.profile()))
+	_, err = p.Run()
+	// The process ends here: a call that hangs on a dead link must not hold it.
+	cancel()
+	left := make(chan struct{})
+	go func() { stop(); close(left) }()
+	select {
+	case <-left:
+	case <-time.After(leaveWithin):
+	}
+	if err != nil && ctx.Err() == nil {
+		return &exitError{exitFailed, err}
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // some kubeconfigs name this provider
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/geotop/geotop/collectors"
+	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/demo"
+	"github.com/geotop/geotop/model"
+)
+
+// source is where Worlds come from: live collectors, or a saved document.
+type source struct {
+	run     func(ctx context.Context) // nil when nothing has to run
+	changed <-chan struct{}
+	facts   func() model.Facts
+	now     func() time.Time
+	options model.Options
+}
+
+// Changed receives after the facts changed.
+func (s *source) Changed() <-chan struct{} { return s.changed }
+
+// World assembles the World of now.
+func (s *source) World() *model.World { return model.Assemble(s.facts(), s.now(), s.options) }
+
+// open makes the source the flags ask for.
+func (f *flags) open(stdin io.Reader) (*source, error) {
+	opt := model.Options{SiteLabels: slices.Concat(f.siteLabels, model.SiteLabels)}
+	switch {
+	case f.from != "":
+		return openFile(f.from, stdin, opt)
+	case f.demo != "":
+		return openDemo(f.demo, f.seed, opt)
+	default:
+		name, cfg, err := loadKubeconfig(f.kubeconfig, f.context)
+		if err != nil {
+			return nil, err
+		}
+		return live(name, cfg, time.Now, opt)
+	}
+}
+
+// live collects from a cluster.
+func live(name string, cfg *rest.Config, now func() time.Time, opt model.Options) (*source, error) {
+	cfg.UserAgent = "geotop/" + versionString()
+	c, err := kube.New(kube.Config{Name: name, Rest: cfg, Now: now})
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	set := collectors.NewSet(c)
+	return &source{run: set.Run, changed: set.Changed(), facts: set.Facts, now: now, options: opt}, nil
+}
+
+func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
+	d, err := demo.New(scenario, seed)
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	s, err := live(d.ClusterName(), d.RestConfig(), d.Now, opt)
+	if err != nil {
+		return nil, err
+	}
+	collect := s.run
+	s.run = func(ctx context.Context) {
+		done := make(chan struct{})
+		go func() { defer close(done); d.Run(ctx) }()
+		collect(ctx)
+		<-done
+	}
+	return s, nil
+}
+
+// openFile reads a saved document; its time stands still.
+func openFile(name string, stdin io.Reader, opt model.Options) (*source, error) {
+	in := stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usage("--from: %w", err)
+		}
+		defer file.Close()
+		in = file
+	}
+	facts, at, err := model.Read(in)
+	if err != nil {
+		return nil, usage("--from %s: %w", name, err)
+	}
+	changed := make(chan struct{}, 1)
+	changed <- struct{}{}
+	return &source{changed: changed, facts: func() model.Facts { return facts }, now: func() time.Time { return at }, options: opt}, nil
+}
+
+// k3sConfig is where k3s puts its own kubeconfig on a server.
+const k3sConfig = "/etc/rancher/k3s/k3s.yaml"
+
+func rules(file string) *clientcmd.ClientConfigLoadingRules {
+	r := clientcmd.NewDefaultClientConfigLoadingRules()
+	r.ExplicitPath = file
+	r.WarnIfAllMissing = false
+	if file == "" && os.Getenv(clientcmd.RecommendedConfigPathEnvVar) == "" {
+		r.Precedence = append(r.Precedence, k3sConfig)
+	}
+	return r
+}
+
+// loadKubeconfig gives the context's name and how to reach its cluster.
+func loadKubeconfig(file, context string) (string, *rest.Config, error) {
+	loading := rules(file)
+	raw, err := loading.Load()
+	if err != nil {
+		return "", nil, usage("kubeconfig: %w", err)
+	}
+	if clientcmdapi.IsConfigEmpty(raw) {
+		if cfg, err := rest.InClusterConfig(); err == nil {
+			return "in-cluster", cfg, nil
+		}
+		return "", nil, usage("no kubeconfig found%s; pass --kubeconfig FILE, set KUBECONFIG, or try geotop --demo", unreadableK3s())
+	}
+	name := context
+	if name == "" {
+		name = raw.CurrentContext
+	}
+	if name == "" {
+		return "", nil, usage("the kubeconfig has no current context; pass --context, one of: %s", contextList(raw))
+	}
+	if raw.Contexts[name] == nil {
+		return "", nil, usage("no context %q in the kubeconfig; there are: %s", name, contextList(raw))
+	}
+	cfg, err := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, loading).ClientConfig()
+	if err != nil {
+		return "", nil, usage("kubeconfig context %s: %w", name, err)
+	}
+	return name, cfg, nil
+}
+
+func contextList(c *clientcmdapi.Config) string {
+	names := slices.Sorted(maps.Keys(c.Contexts))
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+func contextNames(file string) []string {
+	raw, err := rules(file).Load()
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(raw.Contexts))
+}
+
+// unreadableK3s says when this is a k3s server whose kubeconfig only root may read.
+func unreadableK3s() string {
+	f, err := os.Open(k3sConfig)
+	if err == nil {
+		f.Close()
+		return ""
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf(" (%s is there but not readable: sudo cat it into ~/.kube/config)", k3sConfig)
+	}
+	return ""
+}

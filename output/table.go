@@ -1,0 +1,128 @@
+package output
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
+	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
+)
+
+// endless is the width of a table that may be as wide as it comes.
+const endless = 400
+
+// writeTable prints what the home screen shows; wide adds the other lists.
+func writeTable(out io.Writer, w *model.World, wide bool, opt Options) error {
+	if opt.Width <= 0 || wide {
+		opt.Width = endless
+	}
+	t := &printer{theme: opt.Theme, width: opt.Width}
+	mark := view.Mark(w.Status)
+	t.line(mark, view.Cell{Text: " " + strings.ToUpper(w.Status.String()), Token: mark.Token}, view.Cell{Text: "  " + summary(w)})
+	lists := []view.List{view.Sites()}
+	if wide {
+		lists = []view.List{view.Sites(), view.Nodes(), view.Workloads()}
+	}
+	for _, l := range lists {
+		t.list(l, w)
+	}
+	t.reasons(w)
+	t.sources(w, wide)
+	for _, h := range w.Hints {
+		t.blank()
+		t.line(view.Cell{Text: "hint: ", Token: themes.Accent}, view.Cell{Text: h})
+	}
+	_, err := io.WriteString(out, t.b.String())
+	return err
+}
+
+type printer struct {
+	b     strings.Builder
+	theme *themes.Theme
+	width int
+}
+
+func (t *printer) line(cells ...view.Cell) { t.raw(view.Line(cells).Draw(t.theme, t.width)) }
+func (t *printer) raw(s string)            { t.b.WriteString(strings.TrimRight(s, " ") + "\n") }
+func (t *printer) blank()                  { t.b.WriteByte('\n') }
+
+func (t *printer) list(l view.List, w *model.World) {
+	rows := l.Rows(w, view.Query{Sort: -1})
+	if rows.Len() == 0 {
+		return
+	}
+	t.blank()
+	infos := l.Columns(w)
+	all := make([]int, len(infos))
+	for i := range infos {
+		all[i] = i
+		infos[i].Max = 0 // nothing is shortened while there is room
+	}
+	cells := make([][]view.Cell, rows.Len())
+	for i := range cells {
+		cells[i] = rows.Cells(i, all)
+		for j := range cells[i] {
+			cells[i][j].Whole = 0 // figures, not gauges
+		}
+	}
+	layout := view.Fit(infos, view.Wants(infos, cells, nil), t.width)
+	t.raw(layout.Head(t.theme, -1, false))
+	for _, c := range cells {
+		picked := make([]view.Cell, len(layout.Columns))
+		for j, col := range layout.Columns {
+			picked[j] = c[col]
+		}
+		t.raw(layout.Row(t.theme, picked, t.theme != nil))
+	}
+}
+
+// reasons lists every finding behind the state.
+func (t *printer) reasons(w *model.World) {
+	if len(w.Reasons) == 0 {
+		return
+	}
+	t.blank()
+	t.line(view.Cell{Text: "NEEDS ATTENTION", Token: themes.Column})
+	for _, r := range w.Reasons {
+		lead := []view.Cell{view.Mark(r.Severity), {Text: " "}, {Text: r.Object, Token: themes.Strong}, {Text: "  "}}
+		indent := text.Width(view.Line(lead).Text())
+		lines := text.Wrap(model.Clean(r.Text, 0), max(20, t.width-indent))
+		for i, l := range lines {
+			if i == 0 {
+				t.line(append(lead, view.Cell{Text: l})...)
+			} else {
+				t.raw("    " + l)
+			}
+		}
+	}
+}
+
+// sources lists the sources that are not well; all of them when asked to.
+func (t *printer) sources(w *model.World, all bool) {
+	headed := false
+	for _, s := range w.Sources {
+		if !all && (s.Status == model.SourceOK || s.Status == model.SourceAbsent) {
+			continue
+		}
+		if !headed {
+			t.blank()
+			t.line(view.Cell{Text: "SOURCES", Token: themes.Column})
+			headed = true
+		}
+		age := ""
+		if a := s.Age(w.At); a >= 0 {
+			age = model.Ago(a)
+		}
+		tail := s.Trouble()
+		if s.Status == model.SourceForbidden || tail == "" {
+			tail = s.Error
+		}
+		if s.Hint != "" {
+			tail += " (" + s.Hint + ")"
+		}
+		t.line(view.Cell{Text: fmt.Sprintf("%-18s %-10s %5s  ", s.Name, s.Status, age)}, view.Cell{Text: tail, Token: themes.Dim})
+	}
+}

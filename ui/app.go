@@ -1,0 +1,193 @@
+// Package ui is the cockpit on a terminal: one Bubble Tea program over immutable
+// Worlds.
+//
+// All state changes in Update, which does no I/O and never blocks; Worlds are
+// built in commands, off the event loop. A frame is drawn once per change and
+// kept: View hands out what is there, as it runs after every message. The
+// package starts no goroutine.
+package ui
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
+)
+
+// Feed gives the newest World.
+type Feed interface {
+	// Changed receives after something changed since the last receive.
+	Changed() <-chan struct{}
+	// World assembles the World of now. It may take some milliseconds.
+	World() *model.World
+}
+
+// Config is how the operator wants the cockpit.
+type Config struct {
+	Context context.Context // ends when the program does; stops waiting for the feed
+	Feed    Feed
+	Keys    *keymap.Map
+	Theme   string        // name of a theme; "auto" asks the terminal for its background
+	Site    string        // show only this site at first
+	Write   bool          // changes to the cluster are allowed from the start
+	Gate    time.Duration // least time between two frames nobody asked for
+	NoQuery bool          // send no questions to the terminal
+}
+
+// tick is how often ages on the screen move on by themselves.
+const tick = 5 * time.Second
+
+// settle is how long a terminal must keep a size before the screen follows.
+const settle = 100 * time.Millisecond
+
+// armAfter is how long a question takes no answer: keys already on their way
+// when it opened were not meant for it.
+const armAfter = 400 * time.Millisecond
+
+// App is the one tea.Model.
+type App struct {
+	cfg   Config
+	theme *themes.Theme
+	named string // the theme's name as chosen: "auto" stays "auto"
+	world *model.World
+
+	width, height int
+	stack         []screen // the last one is on top
+	before        string   // list shown before the current one
+	site          string   // only this site, "" for all
+	write         bool
+	filter        *filterInput // nil unless a filter is being typed
+	question      *question    // nil unless one is open
+	note          string       // a word in the footer until the next key
+
+	frame  string
+	resize resizeState
+}
+
+// screen is what fills the body: a list or a page.
+type screen interface {
+	scope() keymap.Scope
+	crumb() string
+	draw(a *App, width, height int) []string
+	act(a *App, action keymap.Action) bool
+}
+
+// New makes the program's model.
+func New(cfg Config) (*App, error) {
+	theme, err := themes.Load(cfg.Theme)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{cfg: cfg, theme: theme, named: cfg.Theme, site: cfg.Site, write: cfg.Write}
+	a.stack = []screen{newList(view.Lists()[0], nil)}
+	return a, nil
+}
+
+// worldMsg brings a new World.
+type worldMsg struct{ world *model.World }
+
+// gateMsg allows the next World to be awaited.
+type gateMsg struct{}
+
+// Init starts the feed.
+func (a *App) Init() tea.Cmd {
+	cmds := []tea.Cmd{a.await}
+	if !a.cfg.NoQuery {
+		// Over SSH Bubble Tea does not ask for synchronized output by itself;
+		// a terminal that answers gets frames that cannot tear.
+		cmds = append(cmds, tea.Raw(ansi.RequestModeSynchronizedOutput))
+		if a.named == "auto" {
+			cmds = append(cmds, tea.RequestBackgroundColor)
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// await waits for a change, or for ages to move on, and builds the World.
+func (a *App) await() tea.Msg {
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	select {
+	case <-a.cfg.Context.Done():
+		return nil
+	case <-a.cfg.Feed.Changed():
+	case <-timer.C:
+	}
+	return worldMsg{a.cfg.Feed.World()}
+}
+
+// Update routes one message.
+func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch msg := msg.(type) {
+	case worldMsg:
+		a.world = msg.world
+		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
+	case gateMsg:
+		return a, a.await
+	case tea.WindowSizeMsg:
+		a.width, a.height = msg.Width, msg.Height
+	case resizeMsg:
+		return a, a.resize.wait(msg)
+	case settledMsg:
+		return a, a.resize.settled(msg)
+	case tea.BackgroundColorMsg:
+		a.adoptBackground(msg.IsDark())
+	case armMsg:
+		if a.question != nil {
+			a.question.armed = true
+		}
+	case tea.PasteMsg:
+		if a.filter == nil {
+			return a, nil // pasted text never runs commands
+		}
+		cmd = a.typeFilter(msg)
+	case tea.KeyPressMsg:
+		cmd = a.press(msg)
+	default:
+		return a, nil
+	}
+	a.redraw()
+	return a, cmd
+}
+
+// View hands out the frame.
+func (a *App) View() tea.View {
+	v := tea.NewView(a.frame)
+	v.AltScreen = true
+	v.WindowTitle = a.windowTitle()
+	if a.filter != nil && a.height >= minHeight && a.width >= minWidth {
+		v.Cursor = tea.NewCursor(a.filter.cursor(a.width), a.height-1)
+	}
+	return v
+}
+
+func (a *App) windowTitle() string {
+	if a.world == nil || a.world.Status == model.OK {
+		return "geotop"
+	}
+	return "geotop: " + a.world.Status.String()
+}
+
+func (a *App) adoptBackground(dark bool) {
+	name := "light"
+	if dark {
+		name = "dark"
+	}
+	if a.named == "auto" {
+		if th, err := themes.Load(name); err == nil {
+			a.theme = th
+		}
+	}
+}
+
+// top is the screen on top of the stack.
+func (a *App) top() screen { return a.stack[len(a.stack)-1] }
+
+func (a *App) push(s screen) { a.stack = append(a.stack, s) }

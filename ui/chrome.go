@@ -1,0 +1,374 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
+	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
+)
+
+const (
+	minWidth  = 30 // below this, or minHeight, the worst state is all there is room for
+	minHeight = 8
+)
+
+// redraw makes the frame anew.
+func (a *App) redraw() {
+	switch {
+	case a.width <= 0 || a.height <= 0:
+		a.frame = ""
+	case a.width < minWidth || a.height < minHeight:
+		a.frame = a.drawTiny()
+	default:
+		a.frame = a.drawFull()
+	}
+}
+
+// drawTiny is the worst state and how to leave.
+func (a *App) drawTiny() string {
+	lines := []string{text.Cut(a.headline(), a.width)}
+	if a.height > 1 {
+		lines = append(lines, text.Cut("q quit", a.width))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// headline is the state of everything in one line without style.
+func (a *App) headline() string {
+	if a.world == nil {
+		return "geotop …"
+	}
+	mark := view.Mark(a.world.Status).Text
+	if len(a.world.Reasons) == 0 {
+		return mark + " ok"
+	}
+	r := a.world.Reasons[0]
+	return mark + " " + reasonName(r) + ": " + model.Clean(r.Text, 0)
+}
+
+func (a *App) drawFull() string {
+	body := a.bodyHeight()
+	lines := append(make([]string, 0, a.height), a.header(), a.tabs())
+	var content []string
+	switch {
+	case a.world == nil:
+		content = []string{"", "  " + a.theme.Paint(themes.Dim, "connecting …")}
+	case a.isHome():
+		content = a.drawHome(a.width, body)
+	default:
+		content = a.top().draw(a, a.width, body)
+	}
+	if a.question != nil {
+		content = overlay(content, a.drawQuestion(), a.width, body)
+	}
+	for i := range body {
+		if i < len(content) {
+			lines = append(lines, content[i])
+		} else {
+			lines = append(lines, "")
+		}
+	}
+	return strings.Join(append(lines, a.footer()), "\n")
+}
+
+// bodyHeight is the room between the two lines above and the one below.
+func (a *App) bodyHeight() int { return max(1, a.height-3) }
+
+// header: the state of everything, the cluster, the sources, RO or RW.
+func (a *App) header() string {
+	badge := Badge{"RO", themes.Dim}
+	if a.write {
+		badge = Badge{" RW ", themes.Write}
+	}
+	left := []Badge{a.statusBadge()}
+	var right []Badge
+	if a.world != nil {
+		if len(a.world.Clusters) > 0 {
+			left = append(left, Badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
+		}
+		right = sourceBadges(a.world)
+	}
+	right = append(right, badge)
+	return joinBadges(a.theme, left, right, a.width)
+}
+
+// Badge is a word of the header.
+type Badge struct {
+	text  string
+	token themes.Token
+}
+
+func (a *App) statusBadge() Badge {
+	if a.world == nil {
+		return Badge{"geotop", themes.Title}
+	}
+	c := view.Mark(a.world.Status)
+	switch a.world.Status {
+	case model.OK:
+		return Badge{c.Text + " ok", c.Token}
+	case model.Critical:
+		return Badge{" " + c.Text + " CRITICAL ", themes.Alert}
+	default:
+		return Badge{c.Text + " " + a.world.Status.String(), c.Token}
+	}
+}
+
+// joinBadges puts badges to both ends of the line. What does not fit goes from
+// the middle out: first the last of the left, then the first of the right.
+func joinBadges(th *themes.Theme, left, right []Badge, width int) string {
+	size := func(bs []Badge) int {
+		n := 0
+		for _, b := range bs {
+			n += text.Width(b.text) + 2
+		}
+		return max(0, n-2)
+	}
+	for size(left)+2+size(right) > width {
+		switch {
+		case len(left) > 1:
+			room := width - 2 - size(right) - size(left[:len(left)-1]) - 2
+			if room >= 6 {
+				left[len(left)-1].text = text.Middle(left[len(left)-1].text, room)
+				continue
+			}
+			left = left[:len(left)-1]
+		case len(right) > 1:
+			right = right[1:]
+		default:
+			return text.Cut(paintBadges(th, left), width)
+		}
+	}
+	gap := width - size(left) - size(right)
+	return paintBadges(th, left) + strings.Repeat(" ", gap) + paintBadges(th, right)
+}
+
+func paintBadges(th *themes.Theme, bs []Badge) string {
+	parts := make([]string, len(bs))
+	for i, b := range bs {
+		parts[i] = th.Paint(b.token, b.text)
+	}
+	return strings.Join(parts, "  ")
+}
+
+// groupNames are the words the header has room for.
+var groupNames = map[string]string{"kube": "api"}
+
+// sourceBadges shows every group of sources with its worst state and, once it
+// is not fresh, its age. A fresh one shows no age: the screen is still then.
+func sourceBadges(w *model.World) []Badge {
+	var order []string
+	worst := map[string]model.Source{}
+	for _, s := range w.Sources {
+		g := s.Group()
+		old, seen := worst[g]
+		if !seen {
+			order = append(order, g)
+		}
+		if !seen || (old.Status == model.SourceOK && s.Status != model.SourceOK && !s.Optional) {
+			worst[g] = s
+		}
+	}
+	var badges []Badge
+	for i := len(order) - 1; i >= 0; i-- { // the most important last: it is cut last
+		s := worst[order[i]]
+		name := groupNames[order[i]]
+		if name == "" {
+			name = order[i]
+		}
+		badges = append(badges, sourceBadge(name, s, w))
+	}
+	return badges
+}
+
+func sourceBadge(name string, s model.Source, w *model.World) Badge {
+	switch s.Status {
+	case model.SourceOK:
+		return Badge{name + " ok", themes.OK}
+	case model.SourcePending:
+		return Badge{name + " …", themes.Dim}
+	case model.SourceAbsent:
+		return Badge{name + " off", themes.Dim}
+	case model.SourceForbidden:
+		return Badge{name + " denied", themes.Unknown}
+	case model.SourceStale:
+		return Badge{name + " " + model.Ago(s.Age(w.At)) + "!", themes.Critical}
+	default:
+		return Badge{name + " down", themes.Critical}
+	}
+}
+
+// tabs: the panes where there is room, else where one is; then what narrows the list.
+func (a *App) tabs() string {
+	right := []Badge{}
+	if l, ok := a.top().(*listScreen); ok {
+		right = l.badges(a)
+	}
+	if a.site != "" {
+		right = append([]Badge{{"site " + a.site, themes.Accent}}, right...)
+	}
+	here := Badge{a.crumbs(), themes.Title}
+	if len(a.stack) > 1 {
+		return joinBadges(a.theme, []Badge{here}, right, a.width)
+	}
+	left := []Badge{}
+	used := 0
+	for _, p := range paneOf {
+		title := listTitle(p.list)
+		b := Badge{a.cfg.Keys.Key(keymap.Global, p.action) + " " + title, themes.Dim}
+		if p.list == a.pane() {
+			b.token = themes.Title
+		}
+		left = append(left, b)
+		used += text.Width(b.text) + 2
+	}
+	for _, b := range right {
+		used += text.Width(b.text) + 2
+	}
+	if used > a.width {
+		left = []Badge{here}
+	}
+	return joinBadges(a.theme, left, right, a.width)
+}
+
+func listTitle(name string) string {
+	for _, l := range view.Lists() {
+		if l.Info().Name == name {
+			return l.Info().Title
+		}
+	}
+	return name
+}
+
+func (a *App) crumbs() string {
+	parts := make([]string, len(a.stack))
+	for i, s := range a.stack {
+		parts[i] = model.Clean(s.crumb(), 0)
+	}
+	return strings.Join(parts, " › ")
+}
+
+// badges tells what narrows the list and where in it one is.
+func (s *listScreen) badges(a *App) []Badge {
+	if a.world == nil {
+		return nil
+	}
+	s.refresh(a)
+	var bs []Badge
+	if s.query.Problems {
+		bs = append(bs, Badge{"only problems", themes.Accent})
+	}
+	if s.query.Text != "" && a.filter == nil {
+		bs = append(bs, Badge{filterPrompt + model.Clean(s.query.Text, 40), themes.Accent})
+	}
+	count := fmt.Sprintf("%d", s.rows.Len())
+	if s.rows.Len() != s.rows.Total() {
+		count = fmt.Sprintf("%d of %d", s.rows.Len(), s.rows.Total())
+	}
+	return append(bs, Badge{count, themes.Dim})
+}
+
+// footer: the filter being typed, a note, or the keys that work now.
+func (a *App) footer() string {
+	switch {
+	case a.filter != nil:
+		return text.Cut(filterPrompt+model.Clean(a.filter.input.Value(), 0), a.width)
+	case a.note != "":
+		return a.theme.Paint(themes.Accent, text.Cut(a.note, a.width))
+	}
+	scope := a.top().scope()
+	if a.question != nil {
+		return a.keyHints(a.cfg.Keys.In(keymap.Question))
+	}
+	return a.keyHints(append(a.cfg.Keys.In(keymap.Global), a.cfg.Keys.In(scope)...))
+}
+
+// keyHints writes as many hints as fit, never half a one.
+func (a *App) keyHints(bindings []keymap.Binding) string {
+	var b strings.Builder
+	left := a.width
+	for _, k := range bindings {
+		if k.Short == "" {
+			continue
+		}
+		short := k.Short
+		if k.Action == keymap.Back && k.Scope == keymap.Global && (len(a.stack) > 1 || !a.isHomePane()) {
+			short = "back"
+		}
+		key := keymap.Name(k.Keys[0])
+		need := text.Width(key) + 1 + text.Width(short)
+		if b.Len() > 0 {
+			need += 2
+		}
+		if need > left {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteString("  ")
+		}
+		b.WriteString(a.theme.Paint(themes.Key, key) + " " + a.theme.Paint(themes.Dim, short))
+		left -= need
+	}
+	return b.String()
+}
+
+func (a *App) isHomePane() bool { return a.pane() == view.Lists()[0].Info().Name }
+func (a *App) isHome() bool     { return len(a.stack) == 1 && a.isHomePane() }
+
+// drawQuestion gives the lines of the open question's box.
+func (a *App) drawQuestion() []string {
+	inner := min(a.width-4, 50)
+	lines := []string{a.theme.Paint(themes.Title, text.Cut(a.question.title, inner)), ""}
+	lines = append(lines, text.Wrap(a.question.text, inner)...)
+	lines = append(lines, "", a.theme.Paint(themes.Key, "y")+" yes   "+a.theme.Paint(themes.Key, "n")+" no (default)")
+	rule := func(l, r string) string { return a.theme.Paint(themes.Rule, l+strings.Repeat("─", inner+2)+r) }
+	side := a.theme.Paint(themes.Rule, "│")
+	box := []string{rule("┌", "┐")}
+	for _, l := range lines {
+		box = append(box, side+" "+text.Pad(l, inner)+" "+side)
+	}
+	return append(box, rule("└", "┘"))
+}
+
+// overlay puts the box over the middle of the content. Lines under the box are
+// blanked: half-covered figures mislead.
+func overlay(content, box []string, width, height int) []string {
+	out := make([]string, height)
+	copy(out, content)
+	top := max(0, (height-len(box))/2)
+	for i, l := range box {
+		if top+i < height {
+			out[top+i] = strings.Repeat(" ", max(0, (width-text.Width(l))/2)) + l
+		}
+	}
+	return out
+}
+
+// source gives the state of the first of the named sources that is in trouble,
+// or of the first named.
+func (a *App) source(names []string) model.Source {
+	var first model.Source
+	for _, name := range names {
+		for _, s := range a.world.Sources {
+			if s.Name != name {
+				continue
+			}
+			if first.Name == "" {
+				first = s
+			}
+			if s.Status != model.SourceOK {
+				return s
+			}
+		}
+	}
+	return first
+}
+
+// fresh reports whether what the named sources told is current.
+func (a *App) fresh(names []string) bool {
+	s := a.source(names).Status
+	return s == model.SourceOK || s == model.SourcePending || s == ""
+}

@@ -1,0 +1,107 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
+	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
+)
+
+// drawHome is the sites with what needs attention below: the one screen that
+// must answer "what is wrong" by itself.
+func (a *App) drawHome(width, height int) []string {
+	list := a.top().(*listScreen)
+	list.refresh(a)
+	left := width
+	side := 0
+	if width >= splitWidth && list.rows.Len() > 0 {
+		side = min(max(width*2/5, 44), 90)
+		left = width - side - 3
+	}
+	rowHeight := 1
+	if left < narrowWidth {
+		rowHeight = 2
+	}
+	needed := a.drawNeeds(left, height)
+	upper := min(1+list.rows.Len()*rowHeight, max(height-len(needed)-1, height*3/5))
+	if list.rows.Len() == 0 {
+		upper = height / 2
+	}
+	lines := list.drawOrEmpty(a, left, max(2, upper))
+	if room := height - len(lines) - 1; room > 1 {
+		lines = append(lines, "")
+		lines = append(lines, a.drawNeeds(left, room)...)
+	}
+	if side == 0 {
+		return lines
+	}
+	return beside(a.theme, lines, drawLines(a.theme, list.rows.Details(list.at), side, height), left, height)
+}
+
+func (s *listScreen) drawOrEmpty(a *App, width, height int) []string {
+	if s.rows.Len() == 0 {
+		return s.drawEmpty(a, width)
+	}
+	return s.drawRows(a, width, height)
+}
+
+// drawNeeds lists what needs attention, worst first, in at most height lines.
+func (a *App) drawNeeds(width, height int) []string {
+	w := a.world
+	if len(w.Reasons) == 0 {
+		lines := []string{a.theme.Paint(themes.OK, text.Cut(allWell(w), width))}
+		for _, h := range w.Hints {
+			lines = append(lines, drawLines(a.theme, []view.Line{{{Text: "hint: ", Token: themes.Accent}, {Text: h, Token: themes.Dim}}}, width, 3)...)
+		}
+		return lines[:min(len(lines), height)]
+	}
+	lines := []string{a.theme.Paint(themes.Title, "Needs attention") + a.theme.Paint(themes.Dim, fmt.Sprintf("  %d", len(w.Reasons)))}
+	for i, r := range w.Reasons {
+		line := view.Line{view.Mark(r.Severity), {Text: " "}, {Text: reasonName(r), Token: themes.Strong}, {Text: " "}, {Text: r.Text}}
+		drawn := wrapNeed(a.theme, line, width)
+		if len(lines)+len(drawn) > height || (i < len(w.Reasons)-1 && len(lines)+len(drawn) == height) {
+			if len(lines) < height {
+				lines = append(lines, a.theme.Paint(themes.Dim, fmt.Sprintf("and %d more", len(w.Reasons)-i)))
+			}
+			break
+		}
+		lines = append(lines, drawn...)
+	}
+	return lines
+}
+
+// wrapNeed gives a finding at most two lines, the second indented under the mark.
+func wrapNeed(th *themes.Theme, l view.Line, width int) []string {
+	if text.Width(l.Text()) <= width {
+		return []string{l.Draw(th, width)}
+	}
+	lead := l[:3]
+	rest := text.Wrap(model.Clean(l[len(l)-1].Text, 0), max(1, width-2))
+	room := width - text.Width(lead.Text()) - 1
+	if room >= 16 { // enough to begin beside the name
+		first := text.Wrap(model.Clean(l[len(l)-1].Text, 0), room)
+		out := []string{lead.Draw(th, width) + " " + first[0]}
+		if left := strings.Join(first[1:], " "); left != "" {
+			out = append(out, "  "+text.Cut(left, width-2))
+		}
+		return out
+	}
+	return []string{lead.Draw(th, width), "  " + text.Cut(strings.Join(rest, " "), width-2)}
+}
+
+func allWell(w *model.World) string {
+	ready, pods := 0, 0
+	for _, s := range w.Sites {
+		ready += s.Ready
+		pods += s.PodsReady
+	}
+	return fmt.Sprintf("● all is well: %d sites, %d nodes, %s pods ready", len(w.Sites), ready, text.Count(pods))
+}
+
+// reasonName is the object's own name; its kind goes without saying.
+func reasonName(r model.Reason) string {
+	return model.Clean(r.Object[strings.LastIndexByte(r.Object, '/')+1:], 60)
+}

@@ -1,0 +1,191 @@
+package ui
+
+import (
+	"slices"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
+)
+
+// press handles a key: the open question first, then the filter being typed,
+// then the screen, then what works everywhere.
+func (a *App) press(msg tea.KeyPressMsg) tea.Cmd {
+	a.note = ""
+	key := msg.String()
+	switch {
+	case key == "ctrl+c":
+		return tea.Quit
+	case a.question != nil:
+		action, _ := a.cfg.Keys.Lookup(key, keymap.Question)
+		return a.answer(action)
+	case a.filter != nil:
+		if action, ok := a.cfg.Keys.Lookup(key, keymap.Filtered); ok {
+			a.endFilter(action)
+			return nil
+		}
+		return a.typeFilter(msg)
+	}
+	action, ok := a.cfg.Keys.Lookup(key, a.top().scope(), keymap.Global)
+	if !ok {
+		return nil
+	}
+	if a.top().act(a, action) {
+		return nil
+	}
+	return a.act(action)
+}
+
+// act carries out what works everywhere.
+func (a *App) act(action keymap.Action) tea.Cmd {
+	switch action {
+	case keymap.Quit:
+		return tea.Quit
+	case keymap.Back:
+		return a.back()
+	case keymap.Help:
+		a.push(newHelp(a.cfg.Keys))
+	case keymap.Sites, keymap.Nodes, keymap.Workloads, keymap.Pods, keymap.Events:
+		a.show(paneName(action))
+	case keymap.NextPane:
+		a.nextPane()
+	case keymap.Previous:
+		if a.before != "" {
+			a.show(a.before)
+		}
+	case keymap.NextSite, keymap.PrevSite:
+		a.turnSite(action == keymap.NextSite)
+	case keymap.Theme:
+		a.nextTheme()
+	case keymap.Write:
+		return a.askWrite()
+	case keymap.Redraw:
+		return tea.ClearScreen
+	}
+	return nil
+}
+
+// paneOf lists the panes and the key that opens each.
+var paneOf = []struct {
+	action keymap.Action
+	list   string
+}{
+	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Events, "events"},
+}
+
+func paneName(action keymap.Action) string {
+	for _, p := range paneOf {
+		if p.action == action {
+			return p.list
+		}
+	}
+	return ""
+}
+
+// show makes the named pane the bottom of the stack.
+func (a *App) show(name string) {
+	for _, l := range view.Lists() {
+		if l.Info().Name == name {
+			if now := a.pane(); now != name {
+				a.before = now
+			}
+			a.stack = []screen{newList(l, nil)}
+			return
+		}
+	}
+}
+
+// pane is the name of the list at the bottom of the stack.
+func (a *App) pane() string { return a.stack[0].(*listScreen).list.Info().Name }
+
+func (a *App) nextPane() {
+	lists := view.Lists()
+	i := slices.IndexFunc(lists, func(l view.List) bool { return l.Info().Name == a.pane() })
+	a.show(lists[(i+1)%len(lists)].Info().Name)
+}
+
+// back leaves the screen on top; at the home pane's bottom it quits.
+func (a *App) back() tea.Cmd {
+	home := view.Lists()[0].Info().Name
+	switch {
+	case len(a.stack) > 1:
+		a.stack = a.stack[:len(a.stack)-1]
+	case a.pane() != home:
+		a.show(home)
+	default:
+		return tea.Quit
+	}
+	return nil
+}
+
+// turnSite goes through the sites and "all".
+func (a *App) turnSite(forward bool) {
+	if a.world == nil {
+		return
+	}
+	names := []string{""}
+	for _, s := range a.world.Sites {
+		names = append(names, s.Name)
+	}
+	i := max(0, slices.Index(names, a.site))
+	step := 1
+	if !forward {
+		step = len(names) - 1
+	}
+	a.site = names[(i+step)%len(names)]
+}
+
+func (a *App) nextTheme() {
+	names := themes.Names()[1:]
+	i := slices.Index(names, a.theme.Name)
+	name := names[(i+1)%len(names)]
+	if th, err := themes.Load(name); err == nil {
+		a.theme, a.named = th, name
+		a.note = "theme " + name
+	}
+}
+
+// question asks before something that should not happen by a slip.
+type question struct {
+	title, text string
+	armed       bool
+	yes         func(*App)
+}
+
+type armMsg struct{}
+
+func (a *App) ask(q *question) tea.Cmd {
+	a.question = q
+	return tea.Tick(armAfter, func(time.Time) tea.Msg { return armMsg{} })
+}
+
+// answer closes the question. Only an armed one can be agreed to; every other
+// known key means no.
+func (a *App) answer(action keymap.Action) tea.Cmd {
+	q := a.question
+	switch {
+	case !q.armed || action == "":
+	case action == keymap.Accept:
+		a.question = nil
+		q.yes(a)
+	default:
+		a.question = nil
+	}
+	return nil
+}
+
+func (a *App) askWrite() tea.Cmd {
+	if a.write {
+		a.write = false
+		a.note = "read-only again"
+		return nil
+	}
+	return a.ask(&question{
+		title: "Allow changes?",
+		text:  "geotop may then change the cluster until it ends. Every change still shows its plan and asks first.",
+		yes:   func(a *App) { a.write = true },
+	})
+}

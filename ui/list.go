@@ -1,0 +1,304 @@
+package ui
+
+import (
+	"strings"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
+	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
+)
+
+// listScreen is a list with its cursor. The cursor stays on its row's object,
+// wherever the row moves; only the rows on the screen are built.
+type listScreen struct {
+	list  view.List
+	query view.Query
+	few   bool // only the most important columns
+	key   string
+	at    int // the cursor's row
+	first int // the first row shown
+	wants []int
+	shown []int // columns of the last frame, for sorting by the next one
+
+	rows      view.Rows
+	rowsWorld *model.World // what rows was made of
+	rowsQuery view.Query
+}
+
+func newList(l view.List, in *view.Object) *listScreen {
+	return &listScreen{list: l, query: view.Query{Sort: -1, In: in}}
+}
+
+func (s *listScreen) scope() keymap.Scope { return keymap.List }
+
+func (s *listScreen) crumb() string {
+	if in := s.query.In; in != nil {
+		return in.Name + " › " + strings.ToLower(s.list.Info().Title)
+	}
+	return s.list.Info().Title
+}
+
+func (s *listScreen) setFilter(f string) { s.query.Text = f }
+
+// refresh makes the rows of the current world and query, and finds the cursor's
+// object in them.
+func (s *listScreen) refresh(a *App) {
+	q := s.query
+	q.Site = a.site
+	if s.list.Info().Name == "sites" {
+		q.Site = ""
+	}
+	if s.rows != nil && s.rowsWorld == a.world && s.rowsQuery == q {
+		return
+	}
+	s.rows, s.rowsWorld, s.rowsQuery = s.list.Rows(a.world, q), a.world, q
+	if i := s.rows.Find(s.key); s.key != "" && i >= 0 {
+		s.at = i
+	}
+	s.move(0)
+}
+
+// move shifts the cursor and remembers what it is on.
+func (s *listScreen) move(by int) { s.jump(s.at + by) }
+
+func (s *listScreen) jump(to int) {
+	s.at = max(0, min(to, s.rows.Len()-1))
+	if s.rows.Len() > 0 {
+		s.key = s.rows.Key(s.at)
+	}
+}
+
+// problem moves to the next row that needs attention, round the end.
+func (s *listScreen) problem(step int) bool {
+	n := s.rows.Len()
+	for i := 1; i <= n; i++ {
+		at := ((s.at+i*step)%n + n) % n
+		if s.rows.Severity(at) != model.OK {
+			s.jump(at)
+			return true
+		}
+	}
+	return false
+}
+
+func (s *listScreen) act(a *App, action keymap.Action) bool {
+	if a.world == nil {
+		return false
+	}
+	s.refresh(a)
+	page := max(1, a.bodyHeight()-2)
+	switch action {
+	case keymap.Up:
+		s.move(-1)
+	case keymap.Down:
+		s.move(1)
+	case keymap.PageUp:
+		s.move(-page)
+	case keymap.PageDown:
+		s.move(page)
+	case keymap.Top:
+		s.jump(0)
+	case keymap.Bottom:
+		s.jump(s.rows.Len() - 1)
+	case keymap.NextProblem, keymap.PrevProblem:
+		step := 1
+		if action == keymap.PrevProblem {
+			step = -1
+		}
+		if !s.problem(step) {
+			a.note = "no problem in this list"
+		}
+	case keymap.OnlyProblems:
+		s.query.Problems = !s.query.Problems
+	case keymap.Filter:
+		a.startFilter(s.query.Text)
+	case keymap.Sort:
+		s.nextSort(a)
+	case keymap.Reverse:
+		s.query.Reverse = !s.query.Reverse
+	case keymap.Columns:
+		s.few = !s.few
+	case keymap.Open:
+		s.open(a)
+	case keymap.Details:
+		s.details(a)
+	case keymap.Back:
+		return s.leave()
+	default:
+		return false
+	}
+	return true
+}
+
+// leave undoes what narrows the list before the list itself is left.
+func (s *listScreen) leave() bool {
+	switch {
+	case s.query.Text != "":
+		s.query.Text = ""
+	case s.query.Problems:
+		s.query.Problems = false
+	default:
+		return false
+	}
+	return true
+}
+
+// nextSort goes through the columns on the screen, then back to the list's own order.
+func (s *listScreen) nextSort(a *App) {
+	next := -1
+	for _, c := range s.shown {
+		if c > s.query.Sort {
+			next = c
+			break
+		}
+	}
+	s.query.Sort = next
+	s.query.Reverse = false
+	a.note = "sorted in its own order"
+	if next >= 0 {
+		a.note = "sorted by " + firstWord(s.list.Columns(a.world)[next].Title, "state")
+	}
+}
+
+func firstWord(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return strings.ToLower(s)
+}
+
+// open goes to what belongs to the row: a site's nodes, a node's or a
+// workload's pods; where nothing does, to its details.
+func (s *listScreen) open(a *App) {
+	if s.rows.Len() == 0 {
+		return
+	}
+	o := s.rows.Object(s.at)
+	switch s.list.Info().Name {
+	case "sites":
+		a.push(newList(view.Nodes(), &o))
+	case "nodes", "workloads":
+		a.push(newList(view.Pods(), &o))
+	default:
+		s.details(a)
+	}
+}
+
+func (s *listScreen) details(a *App) {
+	if s.rows.Len() > 0 {
+		a.push(newDetails(s.list, s.key, s.rows.Object(s.at).Name))
+	}
+}
+
+// draw gives the list's lines: heads, rows, and on wide screens the details of
+// the row under the cursor beside them.
+func (s *listScreen) draw(a *App, width, height int) []string {
+	s.refresh(a)
+	if s.rows.Len() == 0 {
+		return s.drawEmpty(a, width)
+	}
+	if width < splitWidth {
+		return s.drawRows(a, width, height)
+	}
+	side := min(max(width*2/5, 44), 90)
+	left := s.drawRows(a, width-side-3, height)
+	right := drawLines(a.theme, s.rows.Details(s.at), side, height)
+	return beside(a.theme, left, right, width-side-3, height)
+}
+
+// splitWidth is from where on a list has room for details beside it.
+const splitWidth = 110
+
+// narrowWidth is up to where tall lists take two lines a row.
+const narrowWidth = 60
+
+func (s *listScreen) drawRows(a *App, width, height int) []string {
+	tall := s.list.Info().Tall && width < narrowWidth
+	rowHeight := 1
+	if tall {
+		rowHeight = 2
+	}
+	infos := s.list.Columns(a.world)
+	room := max(1, (height-1)/rowHeight)
+	s.first = max(0, min(s.first, s.rows.Len()-room))
+	s.first = min(s.first, s.at)
+	s.first = max(s.first, s.at-room+1)
+	last := min(s.rows.Len(), s.first+room)
+
+	all := make([]int, len(infos))
+	for i := range infos {
+		all[i] = i
+		if tall && infos[i].Flex || s.few && infos[i].Rank > 4 {
+			infos[i].Min, infos[i].Rank = 1<<20, 99 // no room for it
+		}
+	}
+	cells := make([][]view.Cell, 0, last-s.first)
+	for i := s.first; i < last; i++ {
+		cells = append(cells, s.rows.Cells(i, all))
+	}
+	if len(s.wants) != len(infos) {
+		s.wants = nil
+	}
+	s.wants = view.Wants(infos, cells, s.wants)
+	layout := view.Fit(infos, s.wants, width)
+	s.shown = layout.Columns
+
+	lines := []string{layout.Head(a.theme, s.query.Sort, s.query.Reverse)}
+	stale := !a.fresh(s.list.Info().Sources)
+	for i, c := range cells {
+		picked := make([]view.Cell, len(layout.Columns))
+		for j, col := range layout.Columns {
+			picked[j] = c[col]
+		}
+		selected := s.first+i == s.at
+		lines = append(lines, rowStyle(a.theme, layout, picked, width, selected, stale))
+		if tall {
+			second := "  " + s.rows.Second(s.first+i).Draw(a.theme, width-2)
+			lines = append(lines, second)
+		}
+	}
+	return lines
+}
+
+// rowStyle draws a row; the selected one and stale ones get one style as a whole.
+func rowStyle(th *themes.Theme, l view.Layout, cells []view.Cell, width int, selected, stale bool) string {
+	switch {
+	case selected:
+		return th.Paint(themes.Selected, text.Fit(l.Row(th, cells, false), width))
+	case stale:
+		return th.Paint(themes.Dim, l.Row(th, cells, false))
+	default:
+		return l.Row(th, cells, true)
+	}
+}
+
+// drawEmpty says why there is nothing: each reason has its own words.
+func (s *listScreen) drawEmpty(a *App, width int) []string {
+	what := strings.ToLower(s.list.Info().Title)
+	lines := []string{""}
+	add := func(tok themes.Token, sentence string) {
+		for _, l := range text.Wrap(model.Clean(sentence, 0), max(1, width-2)) {
+			lines = append(lines, "  "+a.theme.Paint(tok, l))
+		}
+	}
+	src := a.source(s.list.Info().Sources)
+	switch {
+	case s.rows.Total() > 0:
+		add(themes.Dim, "no "+what+" match; "+a.cfg.Keys.Key(keymap.Filtered, keymap.Clear)+" shows all again")
+	case src.Status == model.SourcePending:
+		add(themes.Dim, "loading "+what+" … "+src.Error)
+	case src.Status == model.SourceForbidden:
+		add(themes.Unknown, "not allowed: list "+what)
+		add(themes.Dim, src.Error)
+	case src.Status != model.SourceOK && src.Status != "":
+		add(themes.Unknown, "cannot show "+what+": "+src.Error)
+		add(themes.Dim, src.Hint)
+	case a.site != "" && s.list.Info().Name != "sites":
+		add(themes.Dim, "no "+what+" in "+a.site)
+	default:
+		add(themes.Dim, "no "+what)
+	}
+	return lines
+}

@@ -1,0 +1,106 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
+	"github.com/geotop/geotop/themes"
+)
+
+// doc builds the details of a row as lines.
+type doc struct {
+	world *model.World
+	lines []Line
+	head  string   // title of the section under way
+	rows  [][]Cell // its rows, aligned when it ends
+}
+
+func newDoc(w *model.World) *doc { return &doc{world: w} }
+
+// fieldWidth is the room for a field's name.
+const fieldWidth = 14
+
+func (d *doc) title(mark Cell, name, state string) {
+	d.lines = append(d.lines, Line{mark, plain(" "), {Text: name, Token: themes.Title}, plain("  "), {Text: state, Token: mark.Token}})
+}
+
+// note is a sentence that must be seen.
+func (d *doc) note(s string, sev model.Severity) {
+	d.lines = append(d.lines, Line{plain("  "), alert(s, sev)})
+}
+
+// field is one fact; one that is empty is left out.
+func (d *doc) field(name, value string) {
+	if strings.Trim(value, ", ") != "" {
+		d.lines = append(d.lines, Line{dim(text.Pad(name, fieldWidth)), plain(value)})
+	}
+}
+
+// section begins a titled block of rows; it shows only when it has any.
+func (d *doc) section(title string) { d.head, d.rows = title, nil }
+
+func (d *doc) row(cells ...Cell) { d.rows = append(d.rows, cells) }
+
+// end writes the section, its columns aligned, at most most rows of it.
+func (d *doc) end(most int) {
+	if len(d.rows) == 0 {
+		return
+	}
+	d.lines = append(d.lines, nil, Line{{Text: d.head, Token: themes.Title}, dim(fmt.Sprintf("  %d", len(d.rows)))})
+	left := len(d.rows) - most
+	if left > 0 {
+		d.rows = d.rows[:most]
+	}
+	widths := []int{}
+	for _, r := range d.rows {
+		for i, c := range r[:len(r)-1] {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = min(max(widths[i], text.Width(c.Text)), 40)
+		}
+	}
+	for _, r := range d.rows {
+		line := Line{}
+		for i, c := range r {
+			if i < len(r)-1 {
+				c.Text = text.Fit(c.Text, widths[i]) + " "
+			}
+			line = append(line, c)
+		}
+		d.lines = append(d.lines, line)
+	}
+	if left > 0 {
+		d.lines = append(d.lines, Line{dim(fmt.Sprintf("and %d more", left))})
+	}
+	d.rows = nil
+}
+
+// events lists the newest events that match.
+func (d *doc) events(match func(*model.Event) bool, most int) {
+	d.section("Events")
+	for _, e := range d.world.Events {
+		if match(e) {
+			d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), plain(e.Reason), dim(e.Message))
+		}
+	}
+	d.end(most)
+}
+
+// age is how long ago t was, "" when never.
+func age(w *model.World, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return model.Ago(w.At.Sub(t))
+}
+
+func agoOr(w *model.World, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return age(w, t) + " ago"
+}

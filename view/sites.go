@@ -1,0 +1,201 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
+	"github.com/geotop/geotop/themes"
+)
+
+// Sites lists the houses: the home pane.
+func Sites() List {
+	severity := func(_ *model.World, s *model.Site) model.Severity { return s.Severity() }
+	return &list[*model.Site]{
+		info:     Info{Name: "sites", Title: "Sites", Sources: []string{model.SourceNodes, model.SourceAPI}, Tall: true},
+		items:    func(w *model.World) []*model.Site { return w.Sites },
+		key:      func(s *model.Site) string { return s.Name },
+		site:     func(_ *model.World, s *model.Site) string { return s.Name },
+		severity: severity,
+		object:   func(s *model.Site) Object { return Object{Kind: "Site", Name: s.Name} },
+		in:       func(_ *model.World, s *model.Site, o Object) bool { return o.Kind != "Site" || o.Name == s.Name },
+		words: func(s *model.Site) string {
+			return s.Name + " " + s.Region + " " + string(s.Status) + " " + s.Cause.Words()
+		},
+		columns: []column[*model.Site]{
+			mark(severity),
+			{ColumnInfo: ColumnInfo{Title: "SITE", Min: 6, Max: 24, Middle: true}, cell: func(_ *model.World, s *model.Site) Cell { return strong(s.Name) }},
+			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 8}, cell: func(_ *model.World, s *model.Site) Cell { return alert(SiteWord(s), s.Severity()) }},
+			{ColumnInfo: ColumnInfo{Title: "NODES", Rank: 1, Min: 5, Right: true}, cell: siteNodes,
+				compare: func(_ *model.World, a, b *model.Site) int {
+					return cmp.Or(cmp.Compare(a.Ready, b.Ready), cmp.Compare(a.Nodes, b.Nodes))
+				}},
+			{ColumnInfo: ColumnInfo{Title: "CP", Rank: 4, Min: 2, Right: true},
+				cell:    func(_ *model.World, s *model.Site) Cell { return plain(strconv.Itoa(s.ControlPlanes)) },
+				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.ControlPlanes, b.ControlPlanes) }},
+			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 2, Min: 7, Right: true}, cell: sitePods,
+				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.Pods, b.Pods) }},
+			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
+				cell:    func(_ *model.World, s *model.Site) Cell { return load(siteCPU(s)) },
+				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteCPU, a, b) }},
+			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
+				cell:    func(_ *model.World, s *model.Site) Cell { return load(siteMemory(s)) },
+				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteMemory, a, b) }},
+			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 7, Min: 6, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
+			{ColumnInfo: ColumnInfo{Title: "SINCE", Rank: 6, Min: 5, Right: true}, cell: func(w *model.World, s *model.Site) Cell { return dim(age(w, s.Since)) },
+				compare: func(_ *model.World, a, b *model.Site) int { return b.Since.Compare(a.Since) }},
+			{ColumnInfo: ColumnInfo{Title: "CAUSE", Rank: 5, Min: 10, Flex: true}, cell: func(w *model.World, s *model.Site) Cell { return alert(s.Words(w.At), s.Severity()) }},
+		},
+		second:  siteSecond,
+		details: siteDetails,
+	}
+}
+
+// SiteWord is the site's state as one word for people.
+func SiteWord(s *model.Site) string {
+	switch {
+	case s.Status == model.SiteDark:
+		return "DARK"
+	case s.Status == model.SiteUnknown && s.LastKnown == model.SiteDark:
+		return "?was dark"
+	case s.Status == model.SiteUnknown:
+		return "unknown"
+	case s.Status == model.SiteOK && s.Cordoned == s.Nodes:
+		return "cordoned"
+	default:
+		return string(s.Status)
+	}
+}
+
+func siteNodes(_ *model.World, s *model.Site) Cell {
+	return alert(fmt.Sprintf("%d/%d", s.Ready, s.Nodes), worseThan(s.Ready < s.Nodes, s.Severity()))
+}
+
+func sitePods(_ *model.World, s *model.Site) Cell {
+	return alert(text.Count(s.PodsReady)+"/"+text.Count(s.Pods), worseThan(s.PodsReady < s.Pods, model.Warning))
+}
+
+// worseThan gives the severity when there is trouble, OK otherwise.
+func worseThan(trouble bool, sev model.Severity) model.Severity {
+	if trouble {
+		return max(sev, model.Warning)
+	}
+	return model.OK
+}
+
+// share is how much of something is used, and whether that was measured or is
+// only what pods asked for.
+type share struct {
+	part, whole int64
+	measured    bool
+}
+
+func siteCPU(s *model.Site) share {
+	if s.Usage != nil {
+		return share{s.Usage.MilliCPU, s.Capacity.MilliCPU, true}
+	}
+	return share{s.Requested.MilliCPU, s.Capacity.MilliCPU, false}
+}
+
+func siteMemory(s *model.Site) share {
+	if s.Usage != nil {
+		return share{s.Usage.MemoryBytes, s.Capacity.MemoryBytes, true}
+	}
+	return share{s.Requested.MemoryBytes, s.Capacity.MemoryBytes, false}
+}
+
+const (
+	highLoad = 80 // per cent
+	fullLoad = 95
+)
+
+// load draws a share as a gauge with its per cent.
+func load(s share) Cell {
+	c := Cell{Text: text.Percent(s.part, s.whole), Part: s.part, Whole: s.whole}
+	switch {
+	case !s.measured:
+		c.Token = themes.Dim
+	case s.whole > 0 && s.part*100 >= fullLoad*s.whole:
+		c.Token = themes.Critical
+	case s.whole > 0 && s.part*100 >= highLoad*s.whole:
+		c.Token = themes.Warning
+	}
+	return c
+}
+
+func compareLoad[T any](of func(T) share, a, b T) int {
+	x, y := of(a), of(b)
+	return cmp.Compare(float64(x.part)/float64(max(1, x.whole)), float64(y.part)/float64(max(1, y.whole)))
+}
+
+// loadTitle says whether a load column shows what was measured or requested.
+func loadTitle(what string) func(*model.World) string {
+	return func(w *model.World) string {
+		for _, s := range w.Sources {
+			if s.Name == model.SourceNodeUsage && s.Items > 0 {
+				return what
+			}
+		}
+		return what + " req"
+	}
+}
+
+// siteSecond is the second line on a phone: the cause when there is one, else
+// the load.
+func siteSecond(w *model.World, s *model.Site) Line {
+	if words := s.Words(w.At); words != "" {
+		return Line{alert(words, s.Severity())}
+	}
+	line := Line{dim(text.Count(s.PodsReady) + "/" + text.Count(s.Pods) + " pods")}
+	for _, g := range []struct {
+		name string
+		of   share
+	}{{"cpu", siteCPU(s)}, {"mem", siteMemory(s)}} {
+		c := load(g.of)
+		line = append(line, dim("  "+g.name+" "), Cell{Text: c.Text, Token: c.Token})
+	}
+	return line
+}
+
+func siteDetails(w *model.World, s *model.Site) []Line {
+	d := newDoc(w)
+	d.title(Mark(s.Severity()), s.Name, SiteWord(s))
+	if words := s.Words(w.At); words != "" {
+		d.note(words, s.Severity())
+	}
+	d.field("region", s.Region)
+	d.field("since", agoOr(w, s.Since))
+	d.field("nodes", fmt.Sprintf("%d of %d ready, %d cordoned", s.Ready, s.Nodes, s.Cordoned))
+	d.field("control plane", fmt.Sprintf("%d servers, %d etcd voters", s.ControlPlanes, s.Voters))
+	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))
+	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
+	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))
+	d.section("Nodes")
+	for _, n := range w.Nodes {
+		if n.Site == s.Name {
+			d.row(Mark(nodeSeverity(n)), strong(n.Name), alert(NodeWord(n), nodeSeverity(n)), dim(strings.Join(n.Problems, ", ")))
+		}
+	}
+	d.end(20)
+	d.section("Not well here")
+	for _, p := range w.Pods {
+		if w.PodSite(p) == s.Name && p.Severity(w.At) != model.OK {
+			d.row(Mark(p.Severity(w.At)), strong(p.Name), alert(p.State(w.At), p.Severity(w.At)), dim(p.Namespace))
+		}
+	}
+	d.end(20)
+	d.events(func(e *model.Event) bool { return w.EventSite(e) == s.Name }, 10)
+	return d.lines
+}
+
+// amounts says in one line what is used, asked for and there.
+func amounts(s share, requested, capacity int64, format func(int64) string) string {
+	out := ""
+	if s.measured {
+		out = fmt.Sprintf("%s used (%s), ", format(s.part), text.Percent(s.part, s.whole))
+	}
+	return out + fmt.Sprintf("%s requested (%s) of %s", format(requested), text.Percent(requested, capacity), format(capacity))
+}
