@@ -164,8 +164,8 @@ func buildWeak(s *sim) {
 	s.threeHouses()
 	s.byName["flacq-2"].cordoned = true
 	s.byName["curepipe-3"].version = "v1.36.1+k3s1"
-	s.homelab()
 	s.add(&workload{kind: "Deployment", namespace: "photos", name: "photo-ml", image: "registry.example/photo-ml:2", replicas: 2, milliCPU: 1500, memory: 9 * gib})
+	s.homelab()
 	s.gather("bullmq-worker", "moka")
 	s.ail(s.workload("hakatime").pods[0], "CrashLoopBackOff", 23)
 	s.ail(s.workload("blog").pods[1], "ImagePullBackOff", 0)

@@ -19,10 +19,16 @@ func Clean(s string, limit int) string {
 		}
 		s = s[:cut] + "…"
 	}
+	return strings.Join(strings.Fields(Strip(s)), " ")
+}
+
+// Strip is Clean for text that is laid out already: every control character and
+// white space becomes one space, and no space is taken out.
+func Strip(s string) string {
 	if plain(s) {
 		return s
 	}
-	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == utf8.RuneError || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r):
 			return -1
@@ -31,7 +37,7 @@ func Clean(s string, limit int) string {
 		default:
 			return r
 		}
-	}, s)), " ")
+	}, s)
 }
 
 // plain reports whether s is printable ASCII: nearly all text is, and needs no work.

@@ -114,19 +114,18 @@ func (w *Workload) add(p *Pod, node *Node, now time.Time) {
 	}
 }
 
-// trouble is the pod's problem in a few words; the node's comes before its own.
+// trouble is the pod's problem in a few words, what matters first. The node's
+// trouble comes before the pod's own.
 func (p *Pod) trouble(node *Node, now time.Time) string {
 	switch {
 	case node != nil && !node.Alive():
-		return p.Name + " is on " + node.Name + ", which is " + strings.ReplaceAll(string(node.State), "-", " ")
+		return "pod on " + node.Name + ", which is " + strings.ReplaceAll(string(node.State), "-", " ")
 	case p.Terminating():
 		return p.Name + " should be gone since " + Ago(now.Sub(p.DeleteAt))
-	case p.Node == "" && p.Message != "":
-		return p.Name + " " + p.Status + ": " + p.Message
 	case p.Node == "":
-		return p.Name + " is on no node"
+		return p.Status + ": " + firstOf(p.Message, "on no node yet")
 	default:
-		return p.Name + " " + p.Status
+		return p.Status + " (" + p.Name + ")"
 	}
 }
 

@@ -316,3 +316,26 @@ func keep[T any](items []T, want func(T) bool) []T {
 	}
 	return kept
 }
+
+// PodSeverity ranks the pod, its node's state taken into account: a pod on a
+// machine that gives no sign of life is not well, whatever its status says.
+func (w *World) PodSeverity(p *Pod) Severity {
+	sev := p.Severity(w.At)
+	if w.onDeadNode(p) {
+		return max(sev, Warning)
+	}
+	return sev
+}
+
+// PodWord is the pod's state in one word, its node's state taken into account.
+func (w *World) PodWord(p *Pod) string {
+	if w.onDeadNode(p) && !p.Terminating() {
+		return "NodeDown"
+	}
+	return p.State(w.At)
+}
+
+func (w *World) onDeadNode(p *Pod) bool {
+	n := w.nodes[objectKey{p.Cluster, p.Node}]
+	return n != nil && !n.Alive() && !p.Finished()
+}

@@ -71,11 +71,7 @@ func (t *printer) list(l view.List, w *model.World) {
 	layout := view.Fit(infos, view.Wants(infos, cells, nil), t.width)
 	t.raw(layout.Head(t.theme, -1, false))
 	for _, c := range cells {
-		picked := make([]view.Cell, len(layout.Columns))
-		for j, col := range layout.Columns {
-			picked[j] = c[col]
-		}
-		t.raw(layout.Row(t.theme, picked, t.theme != nil))
+		t.raw(layout.Row(t.theme, layout.Pick(c), t.theme != nil))
 	}
 }
 

@@ -141,10 +141,39 @@ func Gauge(part, whole int64, width int) (filled, empty int) {
 	return filled, width - filled
 }
 
-// Wrap breaks s into lines of at most width cells, at spaces where it can.
+// Wrap breaks s into lines of at most width cells, at spaces only: names with
+// hyphens stay whole unless they are wider than a line.
 func Wrap(s string, width int) []string {
 	if width <= 0 {
 		return nil
 	}
-	return strings.Split(ansi.Wrap(s, width, ""), "\n")
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		for Width(word) > width {
+			if line != "" {
+				lines = append(lines, line)
+				line = ""
+			}
+			head := ansi.Truncate(word, width, "")
+			if head == "" { // a character wider than the line
+				return append(lines, "")
+			}
+			lines = append(lines, head)
+			word = word[len(head):]
+		}
+		switch {
+		case line == "":
+			line = word
+		case Width(line)+1+Width(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
 }

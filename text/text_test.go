@@ -79,7 +79,16 @@ func TestWrap(t *testing.T) {
 			t.Errorf("%q is too wide", line)
 		}
 	}
-	if got := strings.Join(Wrap("one two three", 7), "|"); got != "one two|three" {
-		t.Errorf("got %q", got)
+	for in, want := range map[string]string{
+		"one two three":        "one two|three",
+		"on curepipe-1 today":  "on|curepip|e-1|today",
+		"a very-long b":        "a|very-lo|ng b",
+		"":                     "",
+		"日本語の長い名前":             "日本語|の長い|名前",
+		"  spaces   fold  too": "spaces|fold|too",
+	} {
+		if got := strings.Join(Wrap(in, 7), "|"); got != want {
+			t.Errorf("Wrap(%q, 7) = %q, want %q", in, got, want)
+		}
 	}
 }

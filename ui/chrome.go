@@ -65,6 +65,7 @@ func (a *App) drawFull() string {
 	if a.question != nil {
 		content = overlay(content, a.drawQuestion(), a.width, body)
 	}
+	content = a.withNote(content, body)
 	for i := range body {
 		if i < len(content) {
 			lines = append(lines, content[i])
@@ -73,6 +74,21 @@ func (a *App) drawFull() string {
 		}
 	}
 	return strings.Join(append(lines, a.footer()), "\n")
+}
+
+// withNote puts what is the matter with the row under the cursor on the body's
+// last line.
+func (a *App) withNote(content []string, body int) []string {
+	l, ok := a.top().(*listScreen)
+	if !ok || a.world == nil || a.question != nil || a.isHome() || !l.noteLine(a) {
+		return content
+	}
+	c := l.rows.Note(l.at)
+	for len(content) < body {
+		content = append(content, "")
+	}
+	content[body-1] = a.theme.Paint(c.Token, text.Cut(c.Text, a.width))
+	return content
 }
 
 // bodyHeight is the room between the two lines above and the one below.
@@ -118,7 +134,8 @@ func (a *App) statusBadge() Badge {
 }
 
 // joinBadges puts badges to both ends of the line. What does not fit goes from
-// the middle out: first the last of the left, then the first of the right.
+// the middle out: the first of the right while there are more than two, then
+// the last of the left, then the rest.
 func joinBadges(th *themes.Theme, left, right []Badge, width int) string {
 	size := func(bs []Badge) int {
 		n := 0
@@ -129,6 +146,8 @@ func joinBadges(th *themes.Theme, left, right []Badge, width int) string {
 	}
 	for size(left)+2+size(right) > width {
 		switch {
+		case len(right) > 2:
+			right = right[1:]
 		case len(left) > 1:
 			room := width - 2 - size(right) - size(left[:len(left)-1]) - 2
 			if room >= 6 {

@@ -35,6 +35,10 @@ func (a *App) drawHome(width, height int) []string {
 		lines = append(lines, "")
 		lines = append(lines, a.drawNeeds(left, room)...)
 	}
+	if room := height - len(lines) - 1; room >= 4 && len(a.world.Events) > 0 {
+		lines = append(lines, "")
+		lines = append(lines, a.drawLately(left, room)...)
+	}
 	if side == 0 {
 		return lines
 	}
@@ -69,6 +73,30 @@ func (a *App) drawNeeds(width, height int) []string {
 			break
 		}
 		lines = append(lines, drawn...)
+	}
+	return lines
+}
+
+// lately is how many of the newest events the home screen shows at most.
+const lately = 8
+
+// drawLately lists the newest events where there is room left.
+func (a *App) drawLately(width, height int) []string {
+	events := view.Events()
+	rows := events.Rows(a.world, view.Query{Sort: -1})
+	infos := events.Columns(a.world)
+	all := make([]int, len(infos))
+	for i := range infos {
+		all[i] = i
+	}
+	var cells [][]view.Cell
+	for i := range min(rows.Len(), lately, height-1) {
+		cells = append(cells, rows.Cells(i, all))
+	}
+	layout := view.Fit(infos, view.Wants(infos, cells, nil), width)
+	lines := []string{a.theme.Paint(themes.Title, "Lately")}
+	for _, c := range cells {
+		lines = append(lines, layout.Row(a.theme, layout.Pick(c), true))
 	}
 	return lines
 }

@@ -199,6 +199,9 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 	if s.rows.Len() == 0 {
 		return s.drawEmpty(a, width)
 	}
+	if s.noteLine(a) {
+		height--
+	}
 	if width < splitWidth {
 		return s.drawRows(a, width, height)
 	}
@@ -206,6 +209,14 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 	left := s.drawRows(a, width-side-3, height)
 	right := drawLines(a.theme, s.rows.Details(s.at), side, height)
 	return beside(a.theme, left, right, width-side-3, height)
+}
+
+// noteLine reports whether the list keeps a line for what is the matter with
+// the row under the cursor: where there are rows enough, and no details beside
+// them that say it.
+func (s *listScreen) noteLine(a *App) bool {
+	s.refresh(a)
+	return s.rows.Len() > 0 && a.width < splitWidth && a.bodyHeight() >= 8
 }
 
 // splitWidth is from where on a list has room for details beside it.
@@ -230,8 +241,8 @@ func (s *listScreen) drawRows(a *App, width, height int) []string {
 	all := make([]int, len(infos))
 	for i := range infos {
 		all[i] = i
-		if tall && infos[i].Flex || s.few && infos[i].Rank > 4 {
-			infos[i].Min, infos[i].Rank = 1<<20, 99 // no room for it
+		if tall && infos[i].Rank > 1 || s.few && infos[i].Rank > 4 {
+			infos[i].Ideal, infos[i].Rank = 1<<20, 99 // no room for it
 		}
 	}
 	cells := make([][]view.Cell, 0, last-s.first)
@@ -248,12 +259,8 @@ func (s *listScreen) drawRows(a *App, width, height int) []string {
 	lines := []string{layout.Head(a.theme, s.query.Sort, s.query.Reverse)}
 	stale := !a.fresh(s.list.Info().Sources)
 	for i, c := range cells {
-		picked := make([]view.Cell, len(layout.Columns))
-		for j, col := range layout.Columns {
-			picked[j] = c[col]
-		}
 		selected := s.first+i == s.at
-		lines = append(lines, rowStyle(a.theme, layout, picked, width, selected, stale))
+		lines = append(lines, rowStyle(a.theme, layout, layout.Pick(c), width, selected, stale))
 		if tall {
 			second := "  " + s.rows.Second(s.first+i).Draw(a.theme, width-2)
 			lines = append(lines, second)

@@ -79,6 +79,24 @@ func (d *doc) end(most int) {
 	d.rows = nil
 }
 
+// pod lists one pod by its state.
+func (d *doc) pod(p *model.Pod, more ...Cell) {
+	sev := d.world.PodSeverity(p)
+	row := []Cell{Mark(sev), strong(p.Name), alert(d.world.PodWord(p), sev)}
+	d.row(append(append(row, more...), dim(p.Namespace))...)
+}
+
+// eventsOfMany lists the newest events that match, with what each is about.
+func (d *doc) eventsOfMany(match func(*model.Event) bool, most int) {
+	d.section("Events")
+	for _, e := range d.world.Events {
+		if match(e) {
+			d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), strong(e.Object), plain(e.Reason), dim(e.Message))
+		}
+	}
+	d.end(most)
+}
+
 // events lists the newest events that match.
 func (d *doc) events(match func(*model.Event) bool, most int) {
 	d.section("Events")

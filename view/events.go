@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"strconv"
+	"strings"
 
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/themes"
@@ -31,15 +32,16 @@ func Events() List {
 			mark(severity),
 			{ColumnInfo: ColumnInfo{Title: "AGE", Min: 4, Right: true}, cell: func(w *model.World, e *model.Event) Cell { return dim(age(w, e.Last)) },
 				compare: func(_ *model.World, a, b *model.Event) int { return b.Last.Compare(a.Last) }},
-			{ColumnInfo: ColumnInfo{Title: "REASON", Rank: 1, Min: 12, Max: 26}, cell: func(_ *model.World, e *model.Event) Cell { return alert(e.Reason, e.Severity()) }},
-			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 4, Min: 6, Max: 20, Middle: true}, cell: func(w *model.World, e *model.Event) Cell { return plain(w.EventSite(e)) }},
-			{ColumnInfo: ColumnInfo{Title: "OBJECT", Rank: 2, Min: 16, Max: 40, Middle: true}, cell: func(_ *model.World, e *model.Event) Cell { return strong(e.Kind + "/" + e.Object) }},
+			{ColumnInfo: ColumnInfo{Title: "REASON", Rank: 1, Min: 12, Ideal: 16, Max: 26}, cell: func(_ *model.World, e *model.Event) Cell { return alert(e.Reason, e.Severity()) }},
+			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 4, Min: 6, Ideal: 9, Max: 20, Middle: true}, cell: func(w *model.World, e *model.Event) Cell { return plain(w.EventSite(e)) }},
+			{ColumnInfo: ColumnInfo{Title: "OBJECT", Rank: 1, Min: 10, Ideal: 22, Max: 44, Middle: true}, cell: func(_ *model.World, e *model.Event) Cell { return strong(strings.ToLower(e.Kind) + "/" + e.Object) }},
 			{ColumnInfo: ColumnInfo{Title: "×", Rank: 6, Min: 4, Right: true}, cell: eventCount,
 				compare: func(_ *model.World, a, b *model.Event) int { return cmp.Compare(a.Count, b.Count) }},
 			{ColumnInfo: ColumnInfo{Title: "NAMESPACE", Rank: 7, Min: 9, Max: 20, Middle: true}, cell: func(_ *model.World, e *model.Event) Cell { return dim(e.Namespace) }},
-			{ColumnInfo: ColumnInfo{Title: "MESSAGE", Rank: 5, Min: 20, Flex: true}, cell: func(_ *model.World, e *model.Event) Cell { return plain(e.Message) }},
+			{ColumnInfo: ColumnInfo{Title: "MESSAGE", Rank: 2, Min: 20, Ideal: 26, Flex: true}, cell: func(_ *model.World, e *model.Event) Cell { return plain(e.Message) }},
 		},
 		second:  func(_ *model.World, e *model.Event) Line { return Line{dim(e.Message)} },
+		note:    func(_ *model.World, e *model.Event) string { return e.Message },
 		details: eventDetails,
 	}
 }

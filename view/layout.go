@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/geotop/geotop/model"
@@ -19,36 +20,47 @@ type Layout struct {
 }
 
 // Fit chooses columns for width cells. want is the natural width of each
-// column's texts, titles included. Columns of high rank are left out first and
-// whole; what room is left goes to those that want it, then to flexible ones.
+// column's texts, titles included. Columns of rank 0 and 1 always stay; others
+// are shown, in order of rank, where all shown have their ideal width. Which
+// columns there are thus depends on the width alone and does not change while
+// one scrolls. Room left over goes to those that want it, then to a flexible one.
 func Fit(infos []ColumnInfo, want []int, width int) Layout {
 	l := Layout{infos: infos}
-	used := 0
-	chosen := make([]bool, len(infos))
+	used := -gap
 	for rank := 0; rank <= maxRank(infos); rank++ {
 		for i, c := range infos {
 			if c.Rank != rank {
 				continue
 			}
-			need := c.Min
-			if used > 0 {
-				need += gap
-			}
-			if used+need <= width {
-				chosen[i] = true
+			if need := gap + c.ideal(); rank <= 1 || used+need <= width {
+				l.Columns = append(l.Columns, i)
 				used += need
 			}
 		}
 	}
-	for i, ok := range chosen {
-		if ok {
-			l.Columns = append(l.Columns, i)
-			l.Widths = append(l.Widths, infos[i].Min)
+	slices.Sort(l.Columns)
+	spare := width + gap
+	for _, i := range l.Columns {
+		l.Widths = append(l.Widths, infos[i].Min)
+		spare -= infos[i].Min + gap
+	}
+	spare = l.grow(spare, func(i int) int { return min(want[i], infos[i].ideal()) })
+	spare = l.grow(spare, func(i int) int {
+		if infos[i].Max > 0 {
+			return min(want[i], infos[i].Max)
+		}
+		return want[i]
+	})
+	for j, i := range l.Columns {
+		if infos[i].Flex {
+			l.Widths[j] += spare
+			break
 		}
 	}
-	l.grow(want, width-used)
 	return l
 }
+
+func (c ColumnInfo) ideal() int { return max(c.Ideal, c.Min) }
 
 func maxRank(infos []ColumnInfo) int {
 	most := 0
@@ -58,30 +70,20 @@ func maxRank(infos []ColumnInfo) int {
 	return most
 }
 
-// grow hands out the spare cells: first what texts need, in rank order, then
-// all to the flexible columns.
-func (l *Layout) grow(want []int, spare int) {
+// grow widens columns to their goals, those of low rank first, and gives what
+// is left.
+func (l *Layout) grow(spare int, goal func(column int) int) int {
 	for rank := 0; rank <= maxRank(l.infos); rank++ {
 		for j, i := range l.Columns {
-			c := l.infos[i]
-			if c.Rank != rank {
+			if l.infos[i].Rank != rank {
 				continue
 			}
-			goal := want[i]
-			if c.Max > 0 {
-				goal = min(goal, c.Max)
-			}
-			more := min(spare, max(0, goal-l.Widths[j]))
+			more := max(0, min(spare, goal(i)-l.Widths[j]))
 			l.Widths[j] += more
 			spare -= more
 		}
 	}
-	for j, i := range l.Columns {
-		if l.infos[i].Flex {
-			l.Widths[j] += spare
-			return
-		}
-	}
+	return max(0, spare)
 }
 
 // Wants gives the natural width of every column over the given rows, never
@@ -110,6 +112,15 @@ const (
 	gaugeMin = 5
 	gaugeMax = 12
 )
+
+// Pick takes the layout's columns out of a row of all columns.
+func (l Layout) Pick(all []Cell) []Cell {
+	picked := make([]Cell, len(l.Columns))
+	for j, col := range l.Columns {
+		picked[j] = all[col]
+	}
+	return picked
+}
 
 // Head draws the titles of the columns; sort marks the sorted one.
 func (l Layout) Head(th *themes.Theme, sort int, reverse bool) string {
@@ -154,6 +165,9 @@ func drawCell(b *strings.Builder, th *themes.Theme, c Cell, width int, info Colu
 		b.WriteString(th.Paint(c.Token, text.PadLeft(c.Text, width-bar)))
 		return
 	}
+	if c.Short != "" && text.Width(c.Text) > width {
+		c.Text = c.Short
+	}
 	s := align(c.Text, width, info)
 	if last && !info.Right {
 		s = strings.TrimRight(s, " ")
@@ -186,17 +200,27 @@ func align(s string, width int, c ColumnInfo) string {
 	return text.Pad(s, width)
 }
 
+// lineGauge is the width of a gauge within a line of text.
+const lineGauge = 6
+
 // Draw writes a line's cells, cut to width.
 func (l Line) Draw(th *themes.Theme, width int) string {
 	var b strings.Builder
 	left := width
 	for _, c := range l {
+		if c.Whole > 0 && left > lineGauge {
+			filled, empty := text.Gauge(c.Part, c.Whole, lineGauge)
+			b.WriteString(th.Paint(gaugeToken(c), strings.Repeat("━", filled)))
+			b.WriteString(th.Paint(themes.Track, strings.Repeat("─", empty)))
+			b.WriteByte(' ')
+			left -= lineGauge + 1
+		}
+		s := text.Cut(model.Strip(c.Text), left)
+		left -= text.Width(s)
+		b.WriteString(th.Paint(c.Token, s))
 		if left <= 0 {
 			break
 		}
-		s := text.Cut(model.Clean(c.Text, 0), left)
-		left -= text.Width(s)
-		b.WriteString(th.Paint(c.Token, s))
 	}
 	return b.String()
 }

@@ -33,29 +33,30 @@ func Nodes() List {
 		},
 		columns: []column[*model.Node]{
 			mark(severity),
-			{ColumnInfo: ColumnInfo{Title: "NODE", Min: 8, Max: 30, Middle: true}, cell: func(_ *model.World, n *model.Node) Cell { return strong(n.Name) }},
-			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 3, Min: 5, Max: 20, Middle: true}, cell: func(_ *model.World, n *model.Node) Cell { return plain(n.Site) }},
-			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 8, Max: 20}, cell: func(_ *model.World, n *model.Node) Cell { return nodeState(n) }},
-			{ColumnInfo: ColumnInfo{Title: "ROLES", Rank: 5, Min: 5, Max: 18}, cell: func(_ *model.World, n *model.Node) Cell { return dim(NodeRoles(n)) }},
-			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 4, Min: 4, Right: true}, cell: func(_ *model.World, n *model.Node) Cell { return plain(strconv.Itoa(n.Pods)) },
+			{ColumnInfo: ColumnInfo{Title: "NODE", Min: 8, Ideal: 14, Max: 30, Middle: true}, cell: func(_ *model.World, n *model.Node) Cell { return strong(n.Name) }},
+			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 4, Min: 5, Ideal: 10, Max: 20, Middle: true}, cell: func(_ *model.World, n *model.Node) Cell { return plain(n.Site) }},
+			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 8, Ideal: 11, Max: 21}, cell: func(_ *model.World, n *model.Node) Cell { return nodeState(n) }},
+			{ColumnInfo: ColumnInfo{Title: "ROLES", Rank: 5, Min: 5, Ideal: 7, Max: 18}, cell: func(_ *model.World, n *model.Node) Cell { return dim(NodeRoles(n)) }},
+			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 3, Min: 4, Right: true}, cell: func(_ *model.World, n *model.Node) Cell { return plain(strconv.Itoa(n.Pods)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return cmp.Compare(a.Pods, b.Pods) }},
-			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 2, Min: 4, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
+			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 2, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
 				cell:    func(_ *model.World, n *model.Node) Cell { return nodeLoad(n, nodeCPU(n)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return compareLoad(nodeCPU, a, b) }},
-			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 2, Min: 4, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
+			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 2, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
 				cell:    func(_ *model.World, n *model.Node) Cell { return nodeLoad(n, nodeMemory(n)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return compareLoad(nodeMemory, a, b) }},
-			{ColumnInfo: ColumnInfo{Title: "HEARD", Rank: 7, Min: 5, Right: true}, cell: nodeHeard,
+			{ColumnInfo: ColumnInfo{Title: "HEARD", Rank: 6, Min: 5, Right: true}, cell: nodeHeard,
 				compare: func(_ *model.World, a, b *model.Node) int { return b.HeartbeatAt.Compare(a.HeartbeatAt) }},
-			{ColumnInfo: ColumnInfo{Title: "ADDRESS", Rank: 6, Min: 12, Max: 15}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Address(string(corev1.NodeInternalIP))) }},
-			{ColumnInfo: ColumnInfo{Title: "VERSION", Rank: 8, Min: 12, Max: 20}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Kubelet) }},
+			{ColumnInfo: ColumnInfo{Title: "ADDRESS", Rank: 7, Min: 12, Ideal: 13, Max: 15}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Address(string(corev1.NodeInternalIP))) }},
+			{ColumnInfo: ColumnInfo{Title: "VERSION", Rank: 8, Min: 12, Ideal: 13, Max: 20}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Kubelet) }},
 			{ColumnInfo: ColumnInfo{Title: "ARCH", Rank: 9, Min: 5}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Arch) }},
 			{ColumnInfo: ColumnInfo{Title: "AGE", Rank: 9, Min: 4, Right: true}, cell: func(w *model.World, n *model.Node) Cell { return dim(age(w, n.Created)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return b.Created.Compare(a.Created) }},
-			{ColumnInfo: ColumnInfo{Title: "TROUBLE", Rank: 10, Min: 12, Flex: true}, cell: func(_ *model.World, n *model.Node) Cell {
+			{ColumnInfo: ColumnInfo{Title: "TROUBLE", Rank: 10, Min: 12, Ideal: 20, Flex: true}, cell: func(_ *model.World, n *model.Node) Cell {
 				return alert(strings.Join(n.Problems, ", "), nodeSeverity(n))
 			}},
 		},
+		note:    func(_ *model.World, n *model.Node) string { return strings.Join(n.Problems, ", ") },
 		details: nodeDetails,
 	}
 }
@@ -164,7 +165,7 @@ func nodeDetails(w *model.World, n *model.Node) []Line {
 	d.section("Pods")
 	for _, p := range w.Pods {
 		if p.Node == n.Name && p.Cluster == n.Cluster {
-			d.row(Mark(p.Severity(w.At)), strong(p.Name), alert(p.State(w.At), p.Severity(w.At)), dim(p.Namespace))
+			d.pod(p)
 		}
 	}
 	d.end(100)

@@ -15,7 +15,7 @@ import (
 
 // Pods lists the pods.
 func Pods() List {
-	severity := func(w *model.World, p *model.Pod) model.Severity { return p.Severity(w.At) }
+	severity := func(w *model.World, p *model.Pod) model.Severity { return w.PodSeverity(p) }
 	return &list[*model.Pod]{
 		info:     Info{Name: "pods", Title: "Pods", Sources: []string{model.SourcePods, model.SourceAPI}},
 		items:    func(w *model.World) []*model.Pod { return w.Pods },
@@ -29,19 +29,19 @@ func Pods() List {
 		},
 		columns: []column[*model.Pod]{
 			mark(severity),
-			{ColumnInfo: ColumnInfo{Title: "POD", Min: 14, Max: 50, Middle: true}, cell: func(_ *model.World, p *model.Pod) Cell { return strong(p.Name) },
+			{ColumnInfo: ColumnInfo{Title: "POD", Min: 14, Ideal: 26, Max: 50, Middle: true}, cell: func(_ *model.World, p *model.Pod) Cell { return strong(p.Name) },
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.Name, b.Name) }},
-			{ColumnInfo: ColumnInfo{Title: "NAMESPACE", Rank: 4, Min: 9, Max: 24, Middle: true}, cell: func(_ *model.World, p *model.Pod) Cell { return plain(p.Namespace) },
+			{ColumnInfo: ColumnInfo{Title: "NAMESPACE", Rank: 4, Min: 9, Ideal: 12, Max: 24, Middle: true}, cell: func(_ *model.World, p *model.Pod) Cell { return plain(p.Namespace) },
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.Namespace, b.Namespace) }},
-			{ColumnInfo: ColumnInfo{Title: "STATUS", Rank: 1, Min: 9, Max: 26}, cell: podState,
+			{ColumnInfo: ColumnInfo{Title: "STATUS", Rank: 1, Min: 9, Ideal: 12, Max: 26}, cell: podState,
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.Status, b.Status) }},
 			{ColumnInfo: ColumnInfo{Title: "READY", Rank: 3, Min: 5, Right: true}, cell: podReady,
 				compare: func(_ *model.World, a, b *model.Pod) int {
 					return cmp.Or(cmp.Compare(a.Up, b.Up), cmp.Compare(a.Containers, b.Containers))
 				}},
-			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 2, Min: 6, Max: 20, Middle: true}, cell: func(w *model.World, p *model.Pod) Cell { return plain(w.PodSite(p)) },
+			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 2, Min: 6, Ideal: 9, Max: 20, Middle: true}, cell: func(w *model.World, p *model.Pod) Cell { return plain(w.PodSite(p)) },
 				compare: func(w *model.World, a, b *model.Pod) int { return cmp.Compare(w.PodSite(a), w.PodSite(b)) }},
-			{ColumnInfo: ColumnInfo{Title: "NODE", Rank: 5, Min: 8, Max: 30, Middle: true}, cell: func(_ *model.World, p *model.Pod) Cell { return plain(p.Node) },
+			{ColumnInfo: ColumnInfo{Title: "NODE", Rank: 5, Min: 8, Ideal: 12, Max: 30, Middle: true}, cell: func(_ *model.World, p *model.Pod) Cell { return plain(p.Node) },
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.Node, b.Node) }},
 			{ColumnInfo: ColumnInfo{Title: "RESTARTS", Rank: 6, Min: 8, Max: 12, Right: true}, cell: podRestarts,
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.Restarts, b.Restarts) }},
@@ -49,9 +49,10 @@ func Pods() List {
 				compare: func(_ *model.World, a, b *model.Pod) int { return b.Created.Compare(a.Created) }},
 			{ColumnInfo: ColumnInfo{Title: "IP", Rank: 8, Min: 11, Max: 15}, cell: func(_ *model.World, p *model.Pod) Cell { return dim(p.IP) },
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.IP, b.IP) }},
-			{ColumnInfo: ColumnInfo{Title: "WHY", Rank: 7, Min: 16, Flex: true}, cell: podWhy,
+			{ColumnInfo: ColumnInfo{Title: "WHY", Rank: 7, Min: 16, Ideal: 30, Flex: true}, cell: podWhy,
 				compare: func(_ *model.World, a, b *model.Pod) int { return cmp.Compare(a.Message, b.Message) }},
 		},
+		note:    podTrouble,
 		details: podDetails,
 	}
 }
@@ -70,14 +71,15 @@ func podIn(w *model.World, p *model.Pod, o Object) bool {
 }
 
 func podState(w *model.World, p *model.Pod) Cell {
-	sev := p.Severity(w.At)
-	if sev == model.OK && p.Finished() {
-		return dim(p.State(w.At))
+	word, sev := w.PodWord(p), w.PodSeverity(p)
+	switch {
+	case sev == model.OK && p.Finished():
+		return dim(word)
+	case sev == model.OK && !p.Ready:
+		return Cell{Text: word, Token: themes.Accent}
+	default:
+		return alert(word, sev)
 	}
-	if sev == model.OK && !p.Ready {
-		return Cell{Text: p.State(w.At), Token: themes.Accent}
-	}
-	return alert(p.State(w.At), sev)
 }
 
 func podReady(w *model.World, p *model.Pod) Cell {
@@ -85,7 +87,7 @@ func podReady(w *model.World, p *model.Pod) Cell {
 	if p.Finished() {
 		return dim(s)
 	}
-	return alert(s, p.Severity(w.At))
+	return alert(s, w.PodSeverity(p))
 }
 
 func podRestarts(w *model.World, p *model.Pod) Cell {
@@ -95,19 +97,25 @@ func podRestarts(w *model.World, p *model.Pod) Cell {
 	return count(p.Restarts)
 }
 
-func podWhy(w *model.World, p *model.Pod) Cell {
-	if p.Ready || p.Finished() {
-		return plain("")
+func podWhy(w *model.World, p *model.Pod) Cell { return alert(podTrouble(w, p), w.PodSeverity(p)) }
+
+// podTrouble says why the pod is not ready, "" when it is.
+func podTrouble(w *model.World, p *model.Pod) string {
+	if w.PodSeverity(p) == model.OK || p.Finished() {
+		return ""
 	}
-	return alert(p.Message, p.Severity(w.At))
+	if n := w.Node(p.Cluster, p.Node); n != nil && !n.Alive() {
+		return n.Name + " is " + NodeWord(n)
+	}
+	return p.Message
 }
 
 func podDetails(w *model.World, p *model.Pod) []Line {
 	d := newDoc(w)
-	sev := p.Severity(w.At)
-	d.title(Mark(sev), p.Name, p.State(w.At))
-	if !p.Ready && p.Message != "" {
-		d.note(p.Message, sev)
+	sev := w.PodSeverity(p)
+	d.title(Mark(sev), p.Name, w.PodWord(p))
+	if why := podTrouble(w, p); why != "" {
+		d.note(why, sev)
 	}
 	d.field("namespace", p.Namespace)
 	if wl := w.WorkloadOf(p); wl != nil && wl.Kind != "Pod" {

@@ -27,7 +27,7 @@ func Sites() List {
 		},
 		columns: []column[*model.Site]{
 			mark(severity),
-			{ColumnInfo: ColumnInfo{Title: "SITE", Min: 6, Max: 24, Middle: true}, cell: func(_ *model.World, s *model.Site) Cell { return strong(s.Name) }},
+			{ColumnInfo: ColumnInfo{Title: "SITE", Min: 6, Ideal: 12, Max: 24, Middle: true}, cell: func(_ *model.World, s *model.Site) Cell { return strong(s.Name) }},
 			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 8}, cell: func(_ *model.World, s *model.Site) Cell { return alert(SiteWord(s), s.Severity()) }},
 			{ColumnInfo: ColumnInfo{Title: "NODES", Rank: 1, Min: 5, Right: true}, cell: siteNodes,
 				compare: func(_ *model.World, a, b *model.Site) int {
@@ -38,18 +38,19 @@ func Sites() List {
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.ControlPlanes, b.ControlPlanes) }},
 			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 2, Min: 7, Right: true}, cell: sitePods,
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.Pods, b.Pods) }},
-			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
+			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
 				cell:    func(_ *model.World, s *model.Site) Cell { return load(siteCPU(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteCPU, a, b) }},
-			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
+			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
 				cell:    func(_ *model.World, s *model.Site) Cell { return load(siteMemory(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteMemory, a, b) }},
-			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 7, Min: 6, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
+			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 8, Min: 6, Ideal: 9, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
 			{ColumnInfo: ColumnInfo{Title: "SINCE", Rank: 6, Min: 5, Right: true}, cell: func(w *model.World, s *model.Site) Cell { return dim(age(w, s.Since)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return b.Since.Compare(a.Since) }},
-			{ColumnInfo: ColumnInfo{Title: "CAUSE", Rank: 5, Min: 10, Flex: true}, cell: func(w *model.World, s *model.Site) Cell { return alert(s.Words(w.At), s.Severity()) }},
+			{ColumnInfo: ColumnInfo{Title: "CAUSE", Rank: 5, Min: 10, Ideal: 24, Flex: true}, cell: func(w *model.World, s *model.Site) Cell { return alert(s.Words(w.At), s.Severity()) }},
 		},
 		second:  siteSecond,
+		note:    func(w *model.World, s *model.Site) string { return s.Words(w.At) },
 		details: siteDetails,
 	}
 }
@@ -149,15 +150,7 @@ func siteSecond(w *model.World, s *model.Site) Line {
 	if words := s.Words(w.At); words != "" {
 		return Line{alert(words, s.Severity())}
 	}
-	line := Line{dim(text.Count(s.PodsReady) + "/" + text.Count(s.Pods) + " pods")}
-	for _, g := range []struct {
-		name string
-		of   share
-	}{{"cpu", siteCPU(s)}, {"mem", siteMemory(s)}} {
-		c := load(g.of)
-		line = append(line, dim("  "+g.name+" "), Cell{Text: c.Text, Token: c.Token})
-	}
-	return line
+	return Line{dim("cpu "), load(siteCPU(s)), dim("  mem "), load(siteMemory(s)), dim("  " + text.Count(s.Pods) + " pods")}
 }
 
 func siteDetails(w *model.World, s *model.Site) []Line {
@@ -182,12 +175,12 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 	d.end(20)
 	d.section("Not well here")
 	for _, p := range w.Pods {
-		if w.PodSite(p) == s.Name && p.Severity(w.At) != model.OK {
-			d.row(Mark(p.Severity(w.At)), strong(p.Name), alert(p.State(w.At), p.Severity(w.At)), dim(p.Namespace))
+		if w.PodSite(p) == s.Name && w.PodSeverity(p) != model.OK {
+			d.pod(p)
 		}
 	}
 	d.end(20)
-	d.events(func(e *model.Event) bool { return w.EventSite(e) == s.Name }, 10)
+	d.eventsOfMany(func(e *model.Event) bool { return w.EventSite(e) == s.Name }, 10)
 	return d.lines
 }
 
@@ -196,6 +189,9 @@ func amounts(s share, requested, capacity int64, format func(int64) string) stri
 	out := ""
 	if s.measured {
 		out = fmt.Sprintf("%s used (%s), ", format(s.part), text.Percent(s.part, s.whole))
+	}
+	if capacity == 0 {
+		return format(requested) + " requested, no machine alive to give it"
 	}
 	return out + fmt.Sprintf("%s requested (%s) of %s", format(requested), text.Percent(requested, capacity), format(capacity))
 }

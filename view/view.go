@@ -16,6 +16,7 @@ import (
 // Cell is a piece of text with its meaning.
 type Cell struct {
 	Text  string
+	Short string // says the same where Text does not fit; may be empty
 	Token themes.Token
 	// Part of Whole is drawn as a gauge in front of Text where there is room.
 	Part, Whole int64
@@ -39,12 +40,14 @@ type Query struct {
 
 // ColumnInfo describes a column to whoever lays it out.
 type ColumnInfo struct {
-	Title    string
-	Rank     int  // columns of high rank go first when it gets narrow
-	Min, Max int  // cells; Max 0 means as wide as it comes
-	Flex     bool // takes what is left
-	Right    bool // aligned right: figures
-	Middle   bool // shortened in its middle: names
+	Title  string
+	Rank   int  // columns of high rank go first when it gets narrow; 0 and 1 never do
+	Min    int  // cells it can be squeezed into
+	Ideal  int  // cells it should have to be worth showing; Min when 0
+	Max    int  // cells beyond which more would be waste; 0 for no limit
+	Flex   bool // takes what is left
+	Right  bool // aligned right: figures
+	Middle bool // shortened in its middle: names
 }
 
 // Info describes a list.
@@ -72,6 +75,7 @@ type Rows interface {
 	Site(i int) string
 	Cells(i int, columns []int) []Cell
 	Second(i int) Line // the second line of a Tall list
+	Note(i int) Cell   // what is the matter with the row, empty when nothing is
 	Object(i int) Object
 	Details(i int) []Line
 }
@@ -99,6 +103,7 @@ type list[T any] struct {
 	words    func(v T) string // what the filter searches besides state and site
 	columns  []column[T]
 	second   func(w *model.World, v T) Line
+	note     func(w *model.World, v T) string
 	details  func(w *model.World, v T) []Line
 }
 
@@ -188,6 +193,10 @@ func (r *rows[T]) Second(i int) Line {
 	return r.list.second(r.world, r.items[i])
 }
 
+func (r *rows[T]) Note(i int) Cell {
+	return Cell{Text: model.Clean(r.list.note(r.world, r.items[i]), 0), Token: Token(r.Severity(i))}
+}
+
 func (r *rows[T]) Find(key string) int {
 	return slices.IndexFunc(r.items, func(v T) bool { return r.list.key(v) == key })
 }
@@ -196,7 +205,7 @@ func (r *rows[T]) Cells(i int, columns []int) []Cell {
 	cells := make([]Cell, len(columns))
 	for j, c := range columns {
 		cells[j] = r.list.columns[c].cell(r.world, r.items[i])
-		cells[j].Text = model.Clean(cells[j].Text, 0)
+		cells[j].Text = model.Strip(cells[j].Text)
 	}
 	return cells
 }

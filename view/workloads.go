@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/themes"
@@ -28,21 +29,22 @@ func Workloads() List {
 		},
 		columns: []column[*model.Workload]{
 			mark(severity),
-			{ColumnInfo: ColumnInfo{Title: "WORKLOAD", Min: 10, Max: 40, Middle: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return strong(wl.Name) }},
-			{ColumnInfo: ColumnInfo{Title: "NAMESPACE", Rank: 5, Min: 9, Max: 24, Middle: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return plain(wl.Namespace) }},
-			{ColumnInfo: ColumnInfo{Title: "KIND", Rank: 6, Min: 10, Max: 16}, cell: func(_ *model.World, wl *model.Workload) Cell { return dim(wl.Kind) }},
+			{ColumnInfo: ColumnInfo{Title: "WORKLOAD", Min: 10, Ideal: 18, Max: 40, Middle: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return strong(wl.Name) }},
+			{ColumnInfo: ColumnInfo{Title: "NAMESPACE", Rank: 4, Min: 9, Ideal: 12, Max: 24, Middle: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return plain(wl.Namespace) }},
+			{ColumnInfo: ColumnInfo{Title: "KIND", Rank: 7, Min: 10, Ideal: 11, Max: 16}, cell: func(_ *model.World, wl *model.Workload) Cell { return dim(wl.Kind) }},
 			{ColumnInfo: ColumnInfo{Title: "READY", Rank: 1, Min: 5, Right: true}, cell: workloadReady,
 				compare: func(_ *model.World, a, b *model.Workload) int {
 					return cmp.Or(cmp.Compare(a.Ready, b.Ready), cmp.Compare(a.Desired, b.Desired))
 				}},
-			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 2, Min: 8}, cell: func(_ *model.World, wl *model.Workload) Cell { return workloadState(wl) }},
-			{ColumnInfo: ColumnInfo{Title: "WHERE", Rank: 3, Min: 12, Max: 40}, cell: func(_ *model.World, wl *model.Workload) Cell { return plain(wl.BySite.String()) }},
-			{ColumnInfo: ColumnInfo{Title: "RESTARTS", Rank: 7, Min: 8, Right: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return count(wl.Restarts) },
+			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 8}, cell: func(_ *model.World, wl *model.Workload) Cell { return workloadState(wl) }},
+			{ColumnInfo: ColumnInfo{Title: "WHERE", Rank: 2, Min: 6, Ideal: 9, Max: 40}, cell: workloadWhere},
+			{ColumnInfo: ColumnInfo{Title: "RESTARTS", Rank: 8, Min: 8, Right: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return count(wl.Restarts) },
 				compare: func(_ *model.World, a, b *model.Workload) int { return cmp.Compare(a.Restarts, b.Restarts) }},
-			{ColumnInfo: ColumnInfo{Title: "AGE", Rank: 6, Min: 4, Right: true}, cell: func(w *model.World, wl *model.Workload) Cell { return dim(age(w, wl.Created)) },
+			{ColumnInfo: ColumnInfo{Title: "AGE", Rank: 5, Min: 4, Right: true}, cell: func(w *model.World, wl *model.Workload) Cell { return dim(age(w, wl.Created)) },
 				compare: func(_ *model.World, a, b *model.Workload) int { return b.Created.Compare(a.Created) }},
-			{ColumnInfo: ColumnInfo{Title: "WHY", Rank: 4, Min: 12, Flex: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return alert(wl.Why, wl.Severity()) }},
+			{ColumnInfo: ColumnInfo{Title: "WHY", Rank: 6, Min: 12, Ideal: 30, Flex: true}, cell: func(_ *model.World, wl *model.Workload) Cell { return alert(wl.Why, wl.Severity()) }},
 		},
+		note:    func(_ *model.World, wl *model.Workload) string { return wl.Why },
 		details: workloadDetails,
 	}
 }
@@ -76,6 +78,44 @@ func workloadState(wl *model.Workload) Cell {
 	}
 }
 
+// workloadWhere lists the sites it runs in; in short, by their first letters.
+func workloadWhere(w *model.World, wl *model.Workload) Cell {
+	c := plain(wl.BySite.String())
+	for i, s := range wl.BySite {
+		if i > 0 {
+			c.Short += " "
+		}
+		c.Short += shortSite(w, s.Site) + strconv.Itoa(s.Ready)
+	}
+	return c
+}
+
+// shortSite is as much of a site's name as tells it from the others.
+func shortSite(w *model.World, name string) string {
+	if name == "" {
+		return "-"
+	}
+	n := 1
+	for _, s := range w.Sites {
+		if s.Name != name {
+			n = max(n, common(s.Name, name)+1)
+		}
+	}
+	for n < len(name) && !utf8.RuneStart(name[n]) {
+		n++
+	}
+	return name[:min(n, len(name))]
+}
+
+// common is how many bytes two names have in common at their start.
+func common(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 // count shows a number whose nought is nothing to see.
 func count(n int) Cell {
 	if n == 0 {
@@ -103,7 +143,7 @@ func workloadDetails(w *model.World, wl *model.Workload) []Line {
 	d.field("created", agoOr(w, wl.Created))
 	d.section("Pods")
 	for _, p := range w.PodsOf(wl) {
-		d.row(Mark(p.Severity(w.At)), strong(p.Name), alert(p.State(w.At), p.Severity(w.At)), plain(w.PodSite(p)), dim(p.Node))
+		d.pod(p, plain(p.Node))
 	}
 	d.end(100)
 	d.events(func(e *model.Event) bool {

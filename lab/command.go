@@ -1,0 +1,185 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/geotop/geotop/lab/rig"
+)
+
+// dir is the lab a verb is about.
+var dir string
+
+func newCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
+	}
+	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
+	cmd.AddCommand(newUp(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(),
+		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
+	return cmd
+}
+
+func newUp() *cobra.Command {
+	var cfg rig.Config
+	var ttl time.Duration
+	cmd := &cobra.Command{Use: "up", Short: "start a lab", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		if cfg.Nodes == 0 && cmd.Flags().Changed("sites") {
+			return fmt.Errorf("--sites goes with --nodes; for small labs say --houses and --per-house")
+		}
+		cfg.Dir = dir
+		return up(cfg, ttl)
+	}}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.IntVar(&cfg.Houses, "houses", 3, "how many houses")
+	fs.IntVar(&cfg.PerHouse, "per-house", 3, "machines in each")
+	fs.IntVar(&cfg.Nodes, "nodes", 0, "so many machines, dealt round over --sites")
+	fs.IntVar(&cfg.Sites, "sites", 3, "how many sites --nodes are dealt over")
+	fs.IntVar(&cfg.Pods, "pods", 0, "so many pods in place of the homelab's workloads")
+	fs.DurationVar(&cfg.Grace, "grace", 12*time.Second, "node-monitor-grace-period")
+	fs.DurationVar(&cfg.Tolerations, "tolerations", 10*time.Second, "how long pods stay on a lost machine")
+	fs.DurationVar(&cfg.Lease, "lease", 8*time.Second, "how long a machine's heartbeat holds")
+	fs.Float64Var(&cfg.EvictRate, "evict-rate", 0.1, "machines a second and house that pods are evicted from")
+	fs.BoolVar(&cfg.NoMetrics, "no-metrics", false, "no metrics-server")
+	fs.BoolVar(&cfg.Broken, "broken", false, "add a workload that fits nowhere")
+	fs.DurationVar(&ttl, "ttl", 4*time.Hour, "end by itself after this time")
+	return cmd
+}
+
+func newDown() *cobra.Command {
+	return &cobra.Command{Use: "down", Short: "stop a lab and remove its folder", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		d, err := current()
+		if err != nil {
+			return err
+		}
+		if _, err := ask(d, "down", nil); err == nil {
+			return waitGone(d)
+		}
+		// Nobody answers: clean up what a crash may have left.
+		return rig.Sweep(d)
+	}}
+}
+
+func newStatus() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{Use: "status", Short: "what runs, and how the houses are", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		d, err := current()
+		if err != nil {
+			return err
+		}
+		body, err := ask(d, "status", nil)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			_, err = cmd.OutOrStdout().Write(body)
+			return err
+		}
+		var s rig.Status
+		if err := json.Unmarshal(body, &s); err != nil {
+			return err
+		}
+		return printStatus(cmd, s)
+	}}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return cmd
+}
+
+func printStatus(cmd *cobra.Command, s rig.Status) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "lab\t%s\napi\t%s\n\nCOMPONENT\tPID\tSTATE\n", s.Dir, s.API)
+	for _, c := range s.Components {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", c.Name, c.PID, map[bool]string{true: "up", false: "dead"}[c.Up])
+	}
+	fmt.Fprint(w, "\nHOUSE\tREADY\tCUT\n")
+	for _, h := range s.Houses {
+		fmt.Fprintf(w, "%s\t%d/%d\t%d\n", h.Name, h.Ready, h.Nodes, h.Cut)
+	}
+	for _, p := range s.Proxies {
+		fmt.Fprintf(w, "\nslow\t%s\t%+v\tup %d B, down %d B\n", p.Address, p.Slow, p.Up, p.Down)
+	}
+	if s.Error != "" {
+		fmt.Fprintf(w, "\nthe API does not answer: %s\n", s.Error)
+	}
+	return w.Flush()
+}
+
+func newKubeconfig() *cobra.Command {
+	user := "admin"
+	cmd := &cobra.Command{Use: "kubeconfig", Short: "print the path of a kubeconfig", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		d, err := current()
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(d, "kubeconfig-"+user)
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("no user %q; there are %s", user, strings.Join(rig.Users, ", "))
+		}
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), path)
+		return err
+	}}
+	cmd.Flags().StringVar(&user, "user", user, strings.Join(rig.Users, "|"))
+	return cmd
+}
+
+// newSwitch is cut or restore.
+func newSwitch(verb, short string) *cobra.Command {
+	var node bool
+	cmd := &cobra.Command{Use: verb + " HOUSE...", Short: short, Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return tell(verb, url.Values{"name": args, "node": {strconv.FormatBool(node)}})
+	}}
+	cmd.Flags().BoolVar(&node, "node", false, "the names are machines, not houses")
+	return cmd
+}
+
+func newAPI() *cobra.Command {
+	return &cobra.Command{Use: "api stop|start", Short: "kill the API server, or start it again on the same data", Args: cobra.ExactArgs(1), ValidArgs: []string{"stop", "start"},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if args[0] != "stop" && args[0] != "start" {
+				return fmt.Errorf("api %q: there are stop and start", args[0])
+			}
+			return tell("api-"+args[0], nil)
+		}}
+}
+
+func newSlow() *cobra.Command {
+	var s rig.Slow
+	var reset bool
+	cmd := &cobra.Command{Use: "slow", Short: "a bad way to the API: prints the kubeconfig that takes it; called again, changes it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := current()
+			if err != nil {
+				return err
+			}
+			how, err := json.Marshal(s)
+			if err != nil {
+				return err
+			}
+			body, err := ask(d, "slow", url.Values{"how": {string(how)}, "reset": {strconv.FormatBool(reset)}})
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(body)
+			return err
+		}}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.DurationVar(&s.Delay, "delay", 0, "each way")
+	fs.DurationVar(&s.Jitter, "jitter", 0, "up to so much more")
+	fs.IntVar(&s.Bandwidth, "bandwidth", 0, "bytes a second and direction")
+	fs.BoolVar(&s.Hang, "hang", false, "connections stay open, nothing passes")
+	fs.BoolVar(&s.Refuse, "refuse", false, "new connections are refused")
+	fs.Float64Var(&s.Drop, "drop", 0, "chance that a chunk of data resets its connection")
+	fs.BoolVar(&reset, "reset", false, "also cut the connections under way")
+	return cmd
+}

@@ -1,0 +1,15 @@
+// Command lab runs real Kubernetes components on loopback to try geotop on:
+// houses of machines that can be cut off and restored.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+func main() {
+	if err := newCommand().Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,88 @@
+// Package rig runs real Kubernetes components on loopback: etcd, kube-apiserver,
+// kube-controller-manager, kube-scheduler, metrics-server, and KWOK in the place
+// of kubelets, one for each house, so that killing it is that house's power cut.
+//
+// A Rig belongs to the process that made it. Its components are that process's
+// children and carry a parent-death signal: whatever way the owner ends, kill -9
+// included, the kernel ends them too. Nothing is ever stopped by name. The
+// command beside this package keeps a Rig alive in a process of its own.
+//
+// Everything listens on 127.0.0.1 and on free ports; every Rig has a folder of
+// its own, so that several may run side by side.
+package rig
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config says what cluster to make. The zero value is three houses of three.
+type Config struct {
+	Dir string // its folder; a fresh one under the system's temporary folder when empty
+
+	Houses   int // 3
+	PerHouse int // 3
+	Nodes    int // when set: so many nodes, dealt round over Sites
+	Sites    int // 3
+	Pods     int // when set: so many pods of many workloads in place of the homelab
+
+	Grace       time.Duration // node-monitor-grace-period; 12 s
+	Tolerations time.Duration // how long pods stay on a lost node; 10 s
+	Lease       time.Duration // lease of a node, renewed at a quarter of it; 8 s
+	EvictRate   float64       // nodes a second and zone; 0.1 as by default
+
+	NoMetrics bool                             // no metrics-server
+	Broken    bool                             // add a Deployment that fits nowhere
+	Log       func(format string, args ...any) `json:"-"`
+}
+
+func (c *Config) complete() error {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	defTime := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&c.Houses, 3)
+	def(&c.PerHouse, 3)
+	if c.Nodes > 0 {
+		def(&c.Sites, 3)
+		c.Houses = c.Sites
+	}
+	defTime(&c.Grace, 12*time.Second)
+	defTime(&c.Tolerations, 10*time.Second)
+	defTime(&c.Lease, 8*time.Second)
+	if c.EvictRate == 0 {
+		c.EvictRate = 0.1
+	}
+	if c.Log == nil {
+		c.Log = func(string, ...any) {}
+	}
+	switch {
+	case c.Houses < 1 || c.PerHouse < 1 || c.Nodes < 0 || c.Pods < 0:
+		return fmt.Errorf("houses, nodes and pods must be more than nothing")
+	case c.Nodes > 0 && c.Nodes < c.Sites:
+		return fmt.Errorf("%d nodes cannot fill %d sites", c.Nodes, c.Sites)
+	case c.Lease < time.Second || c.Grace < c.Lease:
+		return fmt.Errorf("the grace period (%v) must be at least a lease (%v), and that a second", c.Grace, c.Lease)
+	}
+	return nil
+}
+
+// towns of Mauritius name the houses; sites beyond them get numbers.
+var towns = []string{
+	"moka", "curepipe", "flacq", "albion", "bambous", "bel-air", "chamarel", "goodlands", "grand-baie", "lalmatie", "mahebourg",
+	"pamplemousses", "phoenix", "port-louis", "quatre-bornes", "riviere-noire", "rose-belle", "rose-hill", "souillac", "tamarin",
+	"triolet", "vacoas",
+}
+
+func houseName(i int) string {
+	if i < len(towns) {
+		return towns[i]
+	}
+	return fmt.Sprintf("site-%02d", i)
+}
