@@ -2,9 +2,12 @@ package rig
 
 // kwokConfig is how KWOK plays kubelets: a node that is not ready becomes ready
 // (its lease is renewed apart from this), a pod that was placed runs, a Job's pod
-// completes, a pod that is deleted goes. KWOK serves the kubelet's resource
-// metrics from what its pods request by annotation.
-const kwokConfig = `apiVersion: kwok.x-k8s.io/v1alpha1
+// completes, a pod that is deleted goes.
+const kwokConfig = `apiVersion: config.kwok.x-k8s.io/v1alpha1
+kind: KwokConfiguration
+options: {podPlayStageParallelism: 32, nodePlayStageParallelism: 16, nodeLeaseParallelism: 16}
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
 metadata: {name: node-ready}
 spec:
@@ -97,7 +100,11 @@ spec:
     matchExpressions:
     - {key: '.metadata.deletionTimestamp', operator: Exists}
   next: {delete: true}
----
+`
+
+// kwokMetrics has KWOK serve the kubelets' resource metrics, from what pods say
+// in annotations that they use.
+const kwokMetrics = `---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterResourceUsage
 metadata: {name: by-annotation}

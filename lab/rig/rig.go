@@ -95,8 +95,12 @@ func (r *Rig) prepare() error {
 	if err := r.planHouses(); err != nil {
 		return err
 	}
+	kwok := kwokConfig + kwokMetrics
+	if r.cfg.NoMetrics {
+		kwok = kwokConfig
+	}
 	for name, text := range map[string]string{
-		"audit-policy.yaml": auditPolicy, "kwok.yaml": kwokConfig,
+		"audit-policy.yaml": auditPolicy, "kwok.yaml": kwok,
 		"scheduler.yaml": fmt.Sprintf(schedulerConfig, r.Kubeconfig("admin")),
 	} {
 		if err := os.WriteFile(filepath.Join(r.Dir, name), []byte(text), 0o600); err != nil {
