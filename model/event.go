@@ -18,9 +18,10 @@ type Event struct {
 	Host      string    `json:"host,omitempty"` // the node that reported it
 }
 
-// Severity ranks the event: a Warning is a warning, the rest is information.
+// Severity ranks the event: a Warning is a warning, and so is the loss of a
+// node, which Kubernetes calls Normal; the rest is information.
 func (e *Event) Severity() Severity {
-	if e.Type == "Warning" {
+	if e.Type == "Warning" || e.Reason == "NodeNotReady" {
 		return Warning
 	}
 	return OK

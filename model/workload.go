@@ -60,6 +60,7 @@ type Workload struct {
 
 	worst  Severity // of its pods
 	newest time.Time
+	behind string // trouble of a pod that cannot end because its node is lost
 }
 
 // SiteCounts counts a workload's pods by site, sorted by site; a JSON object by site.
@@ -96,7 +97,13 @@ func (w *Workload) add(p *Pod, node *Node, now time.Time) {
 		site, alive = node.Site, node.Alive()
 	}
 	w.Restarts += p.Restarts
-	if sev := p.Severity(now); sev > w.worst {
+	sev := p.Severity(now)
+	switch {
+	case p.Terminating() && node != nil && !alive:
+		// It ends when its node returns or is removed; that is the node's trouble,
+		// and the workload's only while it lacks a pod.
+		w.behind = p.trouble(node, now)
+	case sev > w.worst:
 		w.worst, w.Why = sev, p.trouble(node, now)
 	}
 	if p.Terminating() {
@@ -153,7 +160,7 @@ func (w *Workload) judge(c, lastJob *Controller, now time.Time) {
 		w.State = WorkloadDegraded
 	}
 	if w.Why == "" && w.Ready < w.Desired {
-		w.Why = shortage(w)
+		w.Why = firstOf(w.behind, shortage(w))
 	}
 }
 

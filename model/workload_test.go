@@ -172,3 +172,35 @@ func TestRequestsAddUp(t *testing.T) {
 		t.Error("Add changed its receiver's map")
 	}
 }
+
+// A pod that cannot end because its node is dark is that node's trouble: a
+// workload that has all the pods it wants elsewhere is well.
+func TestPodLeftBehindOnALostNode(t *testing.T) {
+	b := houses()
+	b.deployment("blog", "moka-2", "flacq-2")
+	for _, n := range b.c.Nodes.Items {
+		if n.Labels[zoneLabel] == "curepipe" {
+			dark(n, b)
+		}
+	}
+	left := b.pod("blog-5d9-old", "curepipe-2", b.c.Pods.Items[0].Owner)
+	left.Ready, left.DeleteAt = false, ago(time.Minute)
+	wl := workload(t, b.world(), "Deployment/web/blog")
+	if wl.State != WorkloadOK || wl.Severity() != OK || wl.Why != "" {
+		t.Errorf("all pods elsewhere: %s, %s, %q", wl.State, wl.Severity(), wl.Why)
+	}
+	b.c.Pods.Items = b.c.Pods.Items[1:]
+	wl = workload(t, b.world(), "Deployment/web/blog")
+	if wl.State != WorkloadDegraded || !strings.Contains(wl.Why, "curepipe-2, which is unreachable") {
+		t.Errorf("one pod short: %s, %q", wl.State, wl.Why)
+	}
+}
+
+func TestLostNodeIsNoGoodNews(t *testing.T) {
+	if s := (&Event{Type: "Normal", Reason: "NodeNotReady"}).Severity(); s != Warning {
+		t.Errorf("NodeNotReady is %s", s)
+	}
+	if s := (&Event{Type: "Normal", Reason: "NodeReady"}).Severity(); s != OK {
+		t.Errorf("NodeReady is %s", s)
+	}
+}

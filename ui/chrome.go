@@ -96,48 +96,53 @@ func (a *App) bodyHeight() int { return max(1, a.height-3) }
 
 // header: the state of everything, the cluster, the sources, RO or RW.
 func (a *App) header() string {
-	badge := Badge{"RO", themes.Dim}
+	mode := badge{"RO", themes.Dim}
 	if a.write {
-		badge = Badge{" RW ", themes.Write}
+		mode = badge{" RW ", themes.Write}
 	}
-	left := []Badge{a.statusBadge()}
-	var right []Badge
+	left := []badge{a.statusBadge()}
+	var right []badge
 	if a.world != nil {
 		if len(a.world.Clusters) > 0 {
-			left = append(left, Badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
+			left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
 		}
 		right = sourceBadges(a.world)
 	}
-	right = append(right, badge)
+	right = append(right, mode)
 	return joinBadges(a.theme, left, right, a.width)
 }
 
-// Badge is a word of the header.
-type Badge struct {
+// badge is a word of the header.
+type badge struct {
 	text  string
 	token themes.Token
 }
 
-func (a *App) statusBadge() Badge {
+func (a *App) statusBadge() badge {
 	if a.world == nil {
-		return Badge{"geotop", themes.Title}
+		return badge{"geotop", themes.Title}
 	}
 	c := view.Mark(a.world.Status)
 	switch a.world.Status {
 	case model.OK:
-		return Badge{c.Text + " ok", c.Token}
+		return badge{c.Text + " ok", c.Token}
 	case model.Critical:
-		return Badge{" " + c.Text + " CRITICAL ", themes.Alert}
+		return badge{" " + c.Text + " CRITICAL ", themes.Alert}
 	default:
-		return Badge{c.Text + " " + a.world.Status.String(), c.Token}
+		return badge{c.Text + " " + a.world.Status.String(), c.Token}
 	}
 }
 
 // joinBadges puts badges to both ends of the line. What does not fit goes from
 // the middle out: the first of the right while there are more than two, then
 // the last of the left, then the rest.
-func joinBadges(th *themes.Theme, left, right []Badge, width int) string {
-	size := func(bs []Badge) int {
+func joinBadges(th *themes.Theme, left, right []badge, width int) string {
+	for _, side := range [][]badge{left, right} {
+		for i := range side {
+			side[i].text = model.Strip(side[i].text) // names from outside are among them
+		}
+	}
+	size := func(bs []badge) int {
 		n := 0
 		for _, b := range bs {
 			n += text.Width(b.text) + 2
@@ -165,7 +170,7 @@ func joinBadges(th *themes.Theme, left, right []Badge, width int) string {
 	return paintBadges(th, left) + strings.Repeat(" ", gap) + paintBadges(th, right)
 }
 
-func paintBadges(th *themes.Theme, bs []Badge) string {
+func paintBadges(th *themes.Theme, bs []badge) string {
 	parts := make([]string, len(bs))
 	for i, b := range bs {
 		parts[i] = th.Paint(b.token, b.text)
@@ -178,7 +183,7 @@ var groupNames = map[string]string{"kube": "api"}
 
 // sourceBadges shows every group of sources with its worst state and, once it
 // is not fresh, its age. A fresh one shows no age: the screen is still then.
-func sourceBadges(w *model.World) []Badge {
+func sourceBadges(w *model.World) []badge {
 	var order []string
 	worst := map[string]model.Source{}
 	for _, s := range w.Sources {
@@ -191,7 +196,7 @@ func sourceBadges(w *model.World) []Badge {
 			worst[g] = s
 		}
 	}
-	var badges []Badge
+	var badges []badge
 	for i := len(order) - 1; i >= 0; i-- { // the most important last: it is cut last
 		s := worst[order[i]]
 		name := groupNames[order[i]]
@@ -203,41 +208,41 @@ func sourceBadges(w *model.World) []Badge {
 	return badges
 }
 
-func sourceBadge(name string, s model.Source, w *model.World) Badge {
+func sourceBadge(name string, s model.Source, w *model.World) badge {
 	switch s.Status {
 	case model.SourceOK:
-		return Badge{name + " ok", themes.OK}
+		return badge{name + " ok", themes.OK}
 	case model.SourcePending:
-		return Badge{name + " …", themes.Dim}
+		return badge{name + " …", themes.Dim}
 	case model.SourceAbsent:
-		return Badge{name + " off", themes.Dim}
+		return badge{name + " off", themes.Dim}
 	case model.SourceForbidden:
-		return Badge{name + " denied", themes.Unknown}
+		return badge{name + " denied", themes.Unknown}
 	case model.SourceStale:
-		return Badge{name + " " + model.Ago(s.Age(w.At)) + "!", themes.Critical}
+		return badge{name + " " + model.Ago(s.Age(w.At)) + "!", themes.Critical}
 	default:
-		return Badge{name + " down", themes.Critical}
+		return badge{name + " down", themes.Critical}
 	}
 }
 
 // tabs: the panes where there is room, else where one is; then what narrows the list.
 func (a *App) tabs() string {
-	right := []Badge{}
+	right := []badge{}
 	if l, ok := a.top().(*listScreen); ok {
 		right = l.badges(a)
 	}
 	if a.site != "" {
-		right = append([]Badge{{"site " + a.site, themes.Accent}}, right...)
+		right = append([]badge{{"site " + a.site, themes.Accent}}, right...)
 	}
-	here := Badge{a.crumbs(), themes.Title}
+	here := badge{a.crumbs(), themes.Title}
 	if len(a.stack) > 1 {
-		return joinBadges(a.theme, []Badge{here}, right, a.width)
+		return joinBadges(a.theme, []badge{here}, right, a.width)
 	}
-	left := []Badge{}
+	left := []badge{}
 	used := 0
 	for _, p := range paneOf {
 		title := listTitle(p.list)
-		b := Badge{a.cfg.Keys.Key(keymap.Global, p.action) + " " + title, themes.Dim}
+		b := badge{a.cfg.Keys.Key(keymap.Global, p.action) + " " + title, themes.Dim}
 		if p.list == a.pane() {
 			b.token = themes.Title
 		}
@@ -248,7 +253,7 @@ func (a *App) tabs() string {
 		used += text.Width(b.text) + 2
 	}
 	if used > a.width {
-		left = []Badge{here}
+		left = []badge{here}
 	}
 	return joinBadges(a.theme, left, right, a.width)
 }
@@ -271,23 +276,23 @@ func (a *App) crumbs() string {
 }
 
 // badges tells what narrows the list and where in it one is.
-func (s *listScreen) badges(a *App) []Badge {
+func (s *listScreen) badges(a *App) []badge {
 	if a.world == nil {
 		return nil
 	}
 	s.refresh(a)
-	var bs []Badge
+	var bs []badge
 	if s.query.Problems {
-		bs = append(bs, Badge{"only problems", themes.Accent})
+		bs = append(bs, badge{"only problems", themes.Accent})
 	}
 	if s.query.Text != "" && a.filter == nil {
-		bs = append(bs, Badge{filterPrompt + model.Clean(s.query.Text, 40), themes.Accent})
+		bs = append(bs, badge{filterPrompt + model.Clean(s.query.Text, 40), themes.Accent})
 	}
 	count := fmt.Sprintf("%d", s.rows.Len())
 	if s.rows.Len() != s.rows.Total() {
 		count = fmt.Sprintf("%d of %d", s.rows.Len(), s.rows.Total())
 	}
-	return append(bs, Badge{count, themes.Dim})
+	return append(bs, badge{count, themes.Dim})
 }
 
 // footer: the filter being typed, a note, or the keys that work now.

@@ -56,7 +56,7 @@ func Nodes() List {
 				return alert(strings.Join(n.Problems, ", "), nodeSeverity(n))
 			}},
 		},
-		note:    func(_ *model.World, n *model.Node) string { return strings.Join(n.Problems, ", ") },
+		note:    nodeNote,
 		details: nodeDetails,
 	}
 }
@@ -136,6 +136,38 @@ func nodeHeard(w *model.World, n *model.Node) Cell {
 	return alert(age(w, n.HeartbeatAt), n.Severity())
 }
 
+// nodeNote says what is the matter with the node: for how long nothing has been
+// heard of it, or what it says itself.
+func nodeNote(w *model.World, n *model.Node) string {
+	if n.Alive() {
+		return strings.Join(n.Problems, ", ")
+	}
+	note := NodeWord(n)
+	if !n.Since.IsZero() {
+		note += " for " + age(w, n.Since)
+	}
+	if !n.HeartbeatAt.IsZero() && !n.HeartbeatAt.Equal(n.Since) {
+		note += ", last heartbeat " + age(w, n.HeartbeatAt) + " ago"
+	}
+	return note
+}
+
+// addressName is a NodeAddressType as people say it.
+func addressName(t string) string {
+	switch corev1.NodeAddressType(t) {
+	case corev1.NodeInternalIP:
+		return "address"
+	case corev1.NodeExternalIP:
+		return "outside"
+	case corev1.NodeInternalDNS:
+		return "inner name"
+	case corev1.NodeExternalDNS:
+		return "outer name"
+	default:
+		return strings.ToLower(t)
+	}
+}
+
 func nodeDetails(w *model.World, n *model.Node) []Line {
 	d := newDoc(w)
 	d.title(Mark(n.Severity()), n.Name, NodeWord(n))
@@ -150,7 +182,7 @@ func nodeDetails(w *model.World, n *model.Node) []Line {
 		d.field("etcd", map[bool]string{true: "voter", false: "no vote"}[n.Voter])
 	}
 	for _, a := range n.Addresses {
-		d.field(strings.ToLower(a.Type), a.Address)
+		d.field(addressName(a.Type), a.Address)
 	}
 	d.field("system", strings.Join([]string{n.OSImage, n.Arch, n.Kernel}, ", "))
 	d.field("kubelet", n.Kubelet+", "+n.Runtime)

@@ -78,12 +78,17 @@ func workloadState(wl *model.Workload) Cell {
 	}
 }
 
-// workloadWhere lists the sites it runs in; in short, by their first letters.
+// workloadWhere lists the sites it runs in; in short, by their first letters,
+// and with "?" for pods that are nowhere.
 func workloadWhere(w *model.World, wl *model.Workload) Cell {
 	c := plain(wl.BySite.String())
 	for i, s := range wl.BySite {
 		if i > 0 {
 			c.Short += " "
+		}
+		if s.Site == "" {
+			c.Short += "?" + strconv.Itoa(s.Pods)
+			continue
 		}
 		c.Short += shortSite(w, s.Site) + strconv.Itoa(s.Ready)
 	}
@@ -92,9 +97,6 @@ func workloadWhere(w *model.World, wl *model.Workload) Cell {
 
 // shortSite is as much of a site's name as tells it from the others.
 func shortSite(w *model.World, name string) string {
-	if name == "" {
-		return "-"
-	}
 	n := 1
 	for _, s := range w.Sites {
 		if s.Name != name {

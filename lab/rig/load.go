@@ -81,7 +81,7 @@ func (a app) template() corev1.PodTemplateSpec {
 		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: "/etc/" + a.name}, {Name: "tmp", MountPath: "/tmp"}},
 		ReadinessProbe: probe, LivenessProbe: probe,
 	}
-	for i := range 12 {
+	for i := range 6 {
 		c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%02d", i), Value: fmt.Sprintf("a plain value of %s, number %d", a.name, i)})
 	}
 	t := corev1.PodTemplateSpec{

@@ -1,0 +1,50 @@
+// Package still takes a still of a demo: the World as the real collectors see
+// it at one moment of the demo's clock. Screens in tests and pictures in the
+// docs are drawn from stills, so that the same code makes the same screen.
+package still
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/geotop/geotop/collectors"
+	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/demo"
+	"github.com/geotop/geotop/model"
+)
+
+// Of plays the scenario for so long after its first moment and gives the World
+// then. Answers take no time in it: its latencies are nothing.
+func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) (*model.World, error) {
+	d, err := demo.New(scenario, seed)
+	if err != nil {
+		return nil, err
+	}
+	d.Advance(d.Now().Add(after))
+	c, err := kube.New(kube.Config{Name: d.ClusterName(), Rest: d.RestConfig(), Now: d.Now})
+	if err != nil {
+		return nil, err
+	}
+	set := collectors.NewSet(c)
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { set.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	for {
+		f := set.Facts()
+		if w := model.Assemble(f, d.Now(), model.Options{SiteLabels: model.SiteLabels}); w.Settled() {
+			for i := range w.Sources {
+				w.Sources[i].Latency = 0
+			}
+			return w, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("demo %s did not settle: %w", scenario, context.Cause(ctx))
+		case <-set.Changed():
+		}
+	}
+}

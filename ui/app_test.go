@@ -1,0 +1,474 @@
+package ui
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+)
+
+func TestBackLeavesOneThingAtATime(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	press(a, "2", "enter", "/", "m", "o", "enter")
+	for _, want := range []struct{ shows, not string }{
+		{"/mo", ""},                   // pods of a node, filtered
+		{"› pods", "/mo"},             // the filter went
+		{"2 Nodes", "› pods"},         // the list went
+		{"Needs attention", "› pods"}, // the pane went: home
+	} {
+		if got := frame(a); !strings.Contains(got, want.shows) || want.not != "" && strings.Contains(got, want.not) {
+			t.Fatalf("want %q without %q:\n%s", want.shows, want.not, got)
+		}
+		if cmd := press(a, "q"); quits(cmd) != strings.HasPrefix(want.shows, "Needs") {
+			t.Fatalf("q at %q: quits %v", want.shows, quits(cmd))
+		}
+	}
+}
+
+func quits(cmd tea.Cmd) bool {
+	if cmd == nil {
+		return false
+	}
+	_, quit := cmd().(tea.QuitMsg)
+	return quit
+}
+
+// Q and Ctrl-C end the program from wherever one is.
+func TestQuitFromEverywhere(t *testing.T) {
+	for _, way := range [][]string{{}, {"?"}, {"7", "d"}, {"2", "enter", "d"}, {"W"}} {
+		for _, key := range []string{"Q", "ctrl+c"} {
+			if len(way) == 1 && way[0] == "W" && key == "Q" {
+				continue // a letter answers the question
+			}
+			a := open(t, worldOf(t, dark), 80, 24)
+			press(a, way...)
+			if !quits(press(a, key)) {
+				t.Errorf("%s after %v does not quit", key, way)
+			}
+		}
+	}
+	a := open(t, worldOf(t, dark), 80, 24)
+	press(a, "/", "x")
+	if quits(press(a, "Q")) {
+		t.Error("Q typed into a filter quits")
+	}
+	if !quits(press(a, "ctrl+c")) {
+		t.Error("Ctrl-C while typing a filter does not quit")
+	}
+}
+
+func TestFilterFollowsTheKeys(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	press(a, "7", "/", "p", "o", "s", "t")
+	got := frame(a)
+	if !strings.Contains(got, "postgres-0") || strings.Contains(got, "code-server") || !strings.Contains(got, "3 of 56") {
+		t.Fatalf("filtered:\n%s", got)
+	}
+	if !strings.HasSuffix(got, "\n/post") {
+		t.Errorf("the filter is not in the footer:\n%s", got)
+	}
+	press(a, "backspace", "backspace", "backspace", "backspace", "z", "z", "z")
+	if got := frame(a); !strings.Contains(got, "no pods match") {
+		t.Errorf("nothing matches:\n%s", got)
+	}
+	press(a, "esc")
+	if got := frame(a); !strings.Contains(got, "code-server") {
+		t.Errorf("cleared:\n%s", got)
+	}
+}
+
+func TestPasteOnlyFeedsAFilter(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	before := frame(a)
+	a.Update(tea.PasteMsg{Content: "qQ7W"})
+	if frame(a) != before {
+		t.Errorf("pasted text ran commands:\n%s", frame(a))
+	}
+	press(a, "7", "/")
+	a.Update(tea.PasteMsg{Content: "redis"})
+	if got := frame(a); !strings.Contains(got, "redis-0") || strings.Contains(got, "code-server") {
+		t.Errorf("paste into the filter:\n%s", got)
+	}
+}
+
+// The cursor stays on its object when rows come and go above it.
+func TestCursorStaysOnItsObject(t *testing.T) {
+	w := worldOf(t, dark)
+	a := open(t, w, 80, 24)
+	press(a, "2", "j", "j", "j", "j")
+	list := a.top().(*listScreen)
+	on := list.key
+	fewer := *w
+	fewer.Nodes = w.Nodes[2:]
+	a.Update(worldMsg{&fewer})
+	if list.key != on || list.rows.Key(list.at) != on || list.at != 2 {
+		t.Errorf("cursor was on %s, is on %s at row %d", on, list.key, list.at)
+	}
+	fewer.Nodes = nil
+	b := fewer
+	a.Update(worldMsg{&b})
+	if got := frame(a); !strings.Contains(got, "no nodes") {
+		t.Errorf("all gone:\n%s", got)
+	}
+}
+
+func TestNextProblemGoesRound(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	press(a, "6", "n")
+	list := a.top().(*listScreen)
+	var seen []int
+	for range 8 {
+		seen = append(seen, list.at)
+		press(a, "n")
+	}
+	problems := 0
+	for i := range list.rows.Len() {
+		if list.rows.Severity(i) != model.OK {
+			problems++
+		}
+	}
+	if problems < 3 || seen[0] != seen[problems] {
+		t.Errorf("%d problems, visited rows %v", problems, seen)
+	}
+	press(a, "!")
+	if list.rows.Len() != problems || !strings.Contains(frame(a), "only problems") {
+		t.Errorf("only problems shows %d of %d rows:\n%s", list.rows.Len(), problems, frame(a))
+	}
+}
+
+func TestSiteFilterHoldsInEveryPane(t *testing.T) {
+	a := open(t, worldOf(t, dark), 120, 40)
+	press(a, "2", "]", "]")
+	for _, pane := range []string{"2", "7"} {
+		press(a, pane)
+		got := frame(a)
+		if !strings.Contains(got, "site flacq") || strings.Contains(got, "moka-1 ") {
+			t.Errorf("pane %s:\n%s", pane, got)
+		}
+	}
+	press(a, "1")
+	if got := frame(a); !strings.Contains(got, "moka") {
+		t.Errorf("the sites pane hides sites:\n%s", got)
+	}
+}
+
+func TestSortGoesThroughWhatIsShown(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	press(a, "2")
+	list := a.top().(*listScreen)
+	seen := map[int]bool{}
+	for range len(list.shown) + 1 {
+		press(a, "o")
+		seen[list.query.Sort] = true
+	}
+	if len(seen) != len(list.shown)+1 {
+		t.Errorf("sorted by %v, shown %v", seen, list.shown)
+	}
+	press(a, "O")
+	if !list.query.Reverse {
+		t.Error("O does not reverse")
+	}
+}
+
+func TestWriteIsAskedForAndArmed(t *testing.T) {
+	a := open(t, worldOf(t, dark), 46, 19)
+	press(a, "W", "y")
+	if a.write || a.question == nil {
+		t.Fatal("a key that was on its way agreed")
+	}
+	a.Update(armMsg{})
+	golden(t, "question-46x19", frame(a))
+	press(a, "enter")
+	if a.write || a.question != nil {
+		t.Fatal("Enter must mean no")
+	}
+	press(a, "W")
+	a.Update(armMsg{})
+	press(a, "y")
+	if !a.write || !strings.Contains(frame(a), " RW ") {
+		t.Fatalf("not lifted:\n%s", frame(a))
+	}
+	press(a, "W")
+	if a.write || strings.Contains(frame(a), "RW") {
+		t.Error("W does not forbid again at once")
+	}
+}
+
+func TestThemesKeepEveryWord(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	want := frame(a)
+	for range 6 {
+		press(a, "t")
+		a.note = ""
+		a.redraw()
+		if got := frame(a); got != want {
+			t.Errorf("theme %s changes the text:\n%s", a.theme.Name, got)
+		}
+	}
+}
+
+func TestBackgroundChoosesTheTheme(t *testing.T) {
+	a, err := New(Config{Context: context.Background(), Feed: fixed{}, Keys: keymap.Default(), Theme: "auto"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Update(tea.BackgroundColorMsg{Color: white{}})
+	if a.theme.Name != "light" {
+		t.Errorf("on white: %s", a.theme.Name)
+	}
+	press(a, "t") // chosen by hand: stays
+	chosen := a.theme.Name
+	a.Update(tea.BackgroundColorMsg{Color: white{}})
+	if a.theme.Name != chosen {
+		t.Errorf("the terminal overrode %s by %s", chosen, a.theme.Name)
+	}
+}
+
+type white struct{}
+
+func (white) RGBA() (r, g, b, a uint32) { return 0xffff, 0xffff, 0xffff, 0xffff }
+
+// sourceState gives a World whose kube sources are all in one state.
+func sourceState(t *testing.T, status model.SourceStatus, err string, keep bool) *model.World {
+	w := *worldOf(t, dark)
+	w.Sources = append([]model.Source(nil), w.Sources...)
+	for i := range w.Sources {
+		s := &w.Sources[i]
+		if s.Group() == "kube" {
+			s.Status, s.Error, s.ObservedAt = status, err, w.At.Add(-time.Minute)
+		}
+	}
+	if !keep {
+		w.Sites, w.Nodes, w.Pods, w.Workloads, w.Events = nil, nil, nil, nil, nil
+	}
+	return &w
+}
+
+// Every reason for an empty list has words of its own, and what is old says so.
+func TestEmptyAndStaleListsSayWhy(t *testing.T) {
+	for _, tc := range []struct {
+		status model.SourceStatus
+		err    string
+		keep   bool
+		want   []string
+	}{
+		{model.SourcePending, "", false, []string{"loading nodes", "api …"}},
+		{model.SourceForbidden, "user may not list nodes", false, []string{"not allowed: list nodes", "user may not list nodes", "api denied"}},
+		{model.SourceFailed, "connection refused", false, []string{"cannot show nodes: connection refused", "api down"}},
+		{model.SourceStale, "timed out", true, []string{"curepipe-1", "api 60s!"}},
+	} {
+		a := open(t, sourceState(t, tc.status, tc.err, tc.keep), 80, 24)
+		press(a, "2")
+		for _, want := range tc.want {
+			if !strings.Contains(frame(a), want) {
+				t.Errorf("%s lacks %q:\n%s", tc.status, want, frame(a))
+			}
+		}
+	}
+	a := open(t, nil, 80, 24)
+	if got := frame(a); !strings.Contains(got, "connecting") || !strings.Contains(got, "q quit") {
+		t.Errorf("before anything is known:\n%s", got)
+	}
+}
+
+// A stale list is dimmed as a whole: nothing in it may look like now.
+func TestStaleRowsAreDim(t *testing.T) {
+	a := open(t, sourceState(t, model.SourceStale, "timed out", true), 80, 24)
+	press(a, "2", "G")
+	dimmed := a.theme.Paint(0+2, "x") // themes.Dim
+	start := dimmed[:strings.Index(dimmed, "x")]
+	rows := 0
+	for _, l := range strings.Split(a.frame, "\n") {
+		if strings.Contains(l, "moka-1") || strings.Contains(l, "flacq-2") {
+			rows++
+			if !strings.HasPrefix(l, start) || strings.Count(l, "\x1b[") != 2 {
+				t.Errorf("not dim as a whole: %q", l)
+			}
+		}
+	}
+	if rows != 2 {
+		t.Fatalf("found %d of two rows:\n%s", rows, frame(a))
+	}
+}
+
+func TestDetailsOfSomethingGone(t *testing.T) {
+	w := worldOf(t, dark)
+	a := open(t, w, 80, 24)
+	press(a, "2", "d")
+	fewer := *w
+	fewer.Nodes = w.Nodes[1:]
+	a.Update(worldMsg{&fewer})
+	if got := frame(a); !strings.Contains(got, "no longer there; last seen:") || !strings.Contains(got, "curepipe-1") {
+		t.Errorf("details of a node that went:\n%s", got)
+	}
+}
+
+// Sizes that storm in are taken once they stand still.
+func TestResizeSettles(t *testing.T) {
+	a := open(t, worldOf(t, dark), 80, 24)
+	first := tea.WindowSizeMsg{Width: 80, Height: 24}
+	if Filter(a, first) != tea.Msg(first) {
+		t.Fatal("the first size must pass at once")
+	}
+	var last tea.Cmd
+	for i := range 5 {
+		msg := Filter(a, tea.WindowSizeMsg{Width: 40 + i, Height: 20})
+		if _, passed := msg.(tea.WindowSizeMsg); passed {
+			t.Fatal("a later size passed unsettled")
+		}
+		_, last = a.Update(msg)
+	}
+	if a.width != 80 {
+		t.Fatalf("drawn %d wide before it settled", a.width)
+	}
+	settled := last() // waits its moment
+	_, cmd := a.Update(settled)
+	a.Update(Filter(a, cmd()))
+	if a.width != 44 || a.height != 20 {
+		t.Errorf("settled on %dx%d", a.width, a.height)
+	}
+}
+
+func TestWaitingEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	a, err := New(Config{Context: ctx, Feed: fixed{}, Keys: keymap.Default(), Theme: "dark"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if msg := a.await(); msg != nil {
+		t.Errorf("after the end came %T", msg)
+	}
+}
+
+// hostile is a World whose every text tries to break the screen.
+func hostile() *model.World {
+	evil := "\x1b]0;owned\a\x1b[2J\x1b[31m日本語\r\n\u202eevil\u0000\u200b👩‍👩‍👧‍👦é"
+	site := "site" + evil
+	f := model.ClusterFacts{Name: "c" + evil, Server: "https://x" + evil, API: model.Source{Cluster: "c" + evil, Name: model.SourceAPI, Status: model.SourceOK, Error: evil}}
+	at := time.Date(2026, 3, 14, 0, 0, 0, 0, time.UTC)
+	ok := func(name string) model.Source {
+		return model.Source{Cluster: f.Name, Name: name, Status: model.SourceOK, ObservedAt: at}
+	}
+	f.Nodes.Source, f.Pods.Source, f.Leases.Source = ok(model.SourceNodes), ok(model.SourcePods), ok(model.SourceLeases)
+	for i := range 3 {
+		name := fmt.Sprintf("node-%d%s", i, evil)
+		f.Nodes.Items = append(f.Nodes.Items, &model.NodeFact{
+			Cluster: f.Name, Name: name, Labels: map[string]string{"topology.kubernetes.io/zone": site, evil: evil}, Kubelet: evil, OSImage: evil,
+			Conditions: []model.Condition{{Type: "Ready", Status: "False", Reason: evil, Message: evil}},
+		})
+		f.Pods.Items = append(f.Pods.Items, &model.Pod{Cluster: f.Name, Namespace: "ns" + evil, Name: "pod" + name, UID: name, Node: name, Status: "Crash" + evil, Message: evil, Containers: 1})
+	}
+	f.Events = []model.Section[model.Event]{{Source: ok(model.SourceEvents), Items: []*model.Event{{Cluster: f.Name, UID: "e", Kind: "Pod" + evil, Object: evil, Type: "Warning", Reason: evil, Message: evil, Last: at}}}}
+	return model.Assemble(model.Facts{Clusters: []model.ClusterFacts{f}}, at, model.Options{SiteLabels: model.SiteLabels})
+}
+
+// escapes reports anything but text and styles of our own in the frame.
+func escapes(frame string) error {
+	rest := frame
+	for {
+		i := strings.IndexAny(rest, "\x1b\a\r\x00\u202e\u200b\u009b")
+		if i < 0 {
+			return nil
+		}
+		if rest[i] != '\x1b' {
+			return fmt.Errorf("control character %q", rest[i:min(len(rest), i+3)])
+		}
+		end := strings.IndexByte(rest[i:], 'm')
+		if end < 0 || !strings.HasPrefix(rest[i:], "\x1b[") || strings.Trim(rest[i+2:i+end], "0123456789;") != "" {
+			return fmt.Errorf("escape sequence %q", rest[i:min(len(rest), i+12)])
+		}
+		rest = rest[i+end+1:]
+	}
+}
+
+var everyKey = []string{
+	"1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "m", "r", "backspace", "left", "right", "up", "down",
+}
+
+// FuzzScreens presses keys and resizes at random: whatever happens, no line is
+// wider than the screen, nothing hostile gets through, and how to leave shows.
+func FuzzScreens(f *testing.F) {
+	for seed := range uint64(24) {
+		f.Add(seed, uint8(seed*11), uint8(seed*7))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, width, height uint8) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		worlds := []*model.World{worldOf(t, dark), hostile(), worldOf(t, moment{"weak", 0}), nil, sourceState(t, model.SourceForbidden, "no", false)}
+		a := open(t, worlds[rng.IntN(len(worlds))], int(width), int(height))
+		for range 60 {
+			switch rng.IntN(12) {
+			case 0:
+				a.Update(tea.WindowSizeMsg{Width: rng.IntN(260), Height: rng.IntN(90)})
+			case 1:
+				if w := worlds[rng.IntN(len(worlds))]; w != nil {
+					a.Update(worldMsg{w})
+				}
+			case 2:
+				a.Update(armMsg{})
+			default:
+				press(a, everyKey[rng.IntN(len(everyKey))])
+			}
+			if err := fits(a); err != nil {
+				t.Fatal(err)
+			}
+			if err := escapes(a.frame); err != nil {
+				t.Fatalf("%v in\n%q", err, a.frame)
+			}
+			if a.height >= 2 && a.width >= 6 && a.filter == nil && a.note == "" && a.question == nil && !strings.Contains(frame(a), "q ") {
+				t.Fatalf("%dx%d does not say how to leave:\n%s", a.width, a.height, frame(a))
+			}
+		}
+	})
+}
+
+func TestTinyTerminalTellsTheWorst(t *testing.T) {
+	for _, size := range [][2]int{{1, 1}, {2, 1}, {10, 1}, {20, 2}, {29, 7}, {200, 7}} {
+		a := open(t, worldOf(t, dark), size[0], size[1])
+		if err := fits(a); err != nil {
+			t.Error(err)
+		}
+		if got := frame(a); !strings.HasPrefix(got, "X") && size[0] > 1 {
+			t.Errorf("%v: %q", size, got)
+		}
+	}
+}
+
+// The ui starts no goroutine and waits for nothing: the framework does.
+func TestNoGoroutineInThePackage(t *testing.T) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		src, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"\tgo func", "\tgo a.", "time.Sleep", "time.Now("} {
+			if strings.Contains(string(src), bad) {
+				t.Errorf("%s contains %q", f.Name(), strings.TrimSpace(bad))
+			}
+		}
+	}
+}
+
+func BenchmarkFrame(b *testing.B) {
+	a := open(b, worldOf(b, dark), 80, 24)
+	press(a, "7")
+	b.ReportAllocs()
+	for b.Loop() {
+		a.redraw()
+	}
+}
