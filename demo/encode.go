@@ -166,15 +166,13 @@ func (c codec) status(st *metav1.Status) ([]byte, error) {
 	return envelope(meta, raw)
 }
 
+// frame is one event of a watch. In protobuf it is length and bare WatchEvent:
+// only the object inside has an envelope.
 func (c codec) frame(verb string, body []byte) ([]byte, error) {
 	if !c.proto {
 		return fmt.Appendf(nil, "{\"type\":%q,\"object\":%s}\n", verb, body), nil
 	}
 	ev := metav1.WatchEvent{Type: verb, Object: runtime.RawExtension{Raw: body}}
 	raw, err := ev.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	out, err := envelope(metav1.TypeMeta{APIVersion: "v1", Kind: "WatchEvent"}, raw)
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(out))), out...), err
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(raw))), raw...), err
 }

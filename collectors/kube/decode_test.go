@@ -2,7 +2,6 @@ package kube
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -16,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/geotop/geotop/model"
 )
@@ -210,12 +210,19 @@ func TestReadList(t *testing.T) {
 	}
 }
 
-// frame writes one watch event as the server does.
+// frame writes one watch event with the API server's own encoder.
 func frame(t testing.TB, kind string, obj marshaler) []byte {
 	t.Helper()
+	info, ok := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
+	if !ok {
+		t.Fatal("no protobuf serializer")
+	}
+	var out bytes.Buffer
 	ev := &metav1.WatchEvent{Type: kind, Object: runtime.RawExtension{Raw: envelope(t, raw(t, obj))}}
-	body := envelope(t, raw(t, ev))
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	if err := info.StreamSerializer.Encode(ev, info.StreamSerializer.Framer.NewFrameWriter(&out)); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func TestFrames(t *testing.T) {

@@ -103,7 +103,7 @@ type watchEvent struct {
 }
 
 // frames reads the events of a protobuf watch: each a big-endian length and
-// an envelope around WatchEvent{type=1, object=2{raw=1}}.
+// WatchEvent{type=1, object=2{raw=1}}. Only the object inside has an envelope.
 type frames struct {
 	r   io.Reader
 	buf []byte
@@ -125,13 +125,9 @@ func (f *frames) next() (watchEvent, error) {
 	if _, err := io.ReadFull(f.r, body); err != nil {
 		return watchEvent{}, err
 	}
-	raw, err := unwrap(body)
-	if err != nil {
-		return watchEvent{}, err
-	}
 	var ev watchEvent
 	var object []byte
-	err = eachField(raw, func(n protowire.Number, val []byte, _ uint64) error {
+	err := eachField(body, func(n protowire.Number, val []byte, _ uint64) error {
 		switch n {
 		case 1:
 			ev.kind = string(val)
