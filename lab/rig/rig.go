@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -176,6 +177,14 @@ func (r *Rig) Proxy() (*Proxy, error) {
 	r.proxies = append(r.proxies, p)
 	r.mu.Unlock()
 	return p, nil
+}
+
+// CloseProxy ends a proxy before the rig does.
+func (r *Rig) CloseProxy(p *Proxy) {
+	p.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.proxies = slices.DeleteFunc(r.proxies, func(o *Proxy) bool { return o == p })
 }
 
 // Down stops everything the rig started, its clients first, and removes its folder.

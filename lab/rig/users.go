@@ -60,9 +60,14 @@ func (r *Rig) KubeconfigFor(user, address string) (string, error) {
 
 // RestConfig reaches the API as the user, without client-go's own rate limit.
 func (r *Rig) RestConfig(user string) (*rest.Config, error) {
-	cfg, err := clientcmd.BuildConfigFromFlags("", r.Kubeconfig(user))
+	return LoadConfig(r.Kubeconfig(user))
+}
+
+// LoadConfig reads a kubeconfig as RestConfig does.
+func LoadConfig(kubeconfig string) (*rest.Config, error) {
+	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("kubeconfig of %s: %w", user, err)
+		return nil, fmt.Errorf("kubeconfig %s: %w", kubeconfig, err)
 	}
 	cfg.QPS = -1
 	cfg.ContentType = "application/vnd.kubernetes.protobuf"
