@@ -94,6 +94,7 @@ type leaseJSON struct {
 	Renewed         time.Time `json:"renewed"`
 	Heard           time.Time `json:"heard"`
 	Watched         bool      `json:"watched"`
+	CountFrom       time.Time `json:"countFrom,omitzero"`
 }
 
 // MarshalJSON writes the World as the versioned document scripts rely on.
@@ -128,7 +129,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 			d.Controllers = append(d.Controllers, s.Items...)
 		}
 		for _, l := range c.Leases.Items {
-			d.Leases = append(d.Leases, &leaseJSON{l.Cluster, l.Node, seconds(l.Duration), l.Renewed.UTC(), l.Heard.UTC(), l.Watched})
+			d.Leases = append(d.Leases, &leaseJSON{l.Cluster, l.Node, seconds(l.Duration), l.Renewed.UTC(), l.Heard.UTC(), l.Watched, l.CountFrom})
 		}
 	}
 	return json.Marshal(d)
@@ -250,7 +251,7 @@ func (d *document) cluster(c *Cluster) ClusterFacts {
 	}
 	for _, l := range d.Leases {
 		if l.Cluster == c.Name {
-			f.Leases.Items = append(f.Leases.Items, &Lease{l.Cluster, l.Node, duration(l.DurationSeconds), l.Renewed, l.Heard, l.Watched})
+			f.Leases.Items = append(f.Leases.Items, &Lease{l.Cluster, l.Node, duration(l.DurationSeconds), l.Renewed, l.Heard, l.Watched, l.CountFrom})
 		}
 	}
 	for _, k := range ControllerKinds {

@@ -59,6 +59,17 @@ type Lease struct {
 	// Watched says that Heard is by our own clock, so that a node whose clock is
 	// off is not taken for silent.
 	Watched bool
+	// CountFrom is when the API was found answering again after a gap, zero
+	// without one: kubelets could not renew either, so silence counts from here.
+	CountFrom time.Time
+}
+
+// silence is for how long the node could have been heard and was not.
+func (l *Lease) silence(now time.Time) time.Duration {
+	if l.CountFrom.After(l.Heard) {
+		return now.Sub(l.CountFrom)
+	}
+	return now.Sub(l.Heard)
 }
 
 // silentAfter is how long without a heartbeat until a node counts as silent:
@@ -161,7 +172,7 @@ func (n *Node) judge(now time.Time) {
 	case ready.Status != string(corev1.ConditionTrue):
 		n.State = NodeNotReady
 		n.Problems = append(n.Problems, firstOf(ready.Message, ready.Reason, "kubelet says not ready"))
-	case n.lease != nil && now.Sub(n.lease.Heard) > n.lease.silentAfter():
+	case n.lease != nil && n.lease.silence(now) > n.lease.silentAfter():
 		n.State, n.Since = NodeSilent, n.lease.Heard
 		n.Problems = append(n.Problems, "no heartbeat for "+Ago(now.Sub(n.lease.Heard)))
 	default:

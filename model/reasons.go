@@ -3,6 +3,7 @@ package model
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,7 @@ func (w *World) reason(sev Severity, cluster, site, object, text string) {
 // judgeSources reports what could not be looked at in the cluster.
 func (w *World) judgeSources(cluster string) {
 	denied := []string{}
+	failed := map[string][]string{} // by what failed
 	for _, s := range w.Sources {
 		if s.Cluster != cluster || s.Status == SourceOK || s.Status == SourceAbsent {
 			continue
@@ -52,12 +54,23 @@ func (w *World) judgeSources(cluster string) {
 		case s.Status == SourceForbidden:
 			denied = append(denied, part)
 		default:
-			w.reason(Unknown, cluster, "", "source/"+s.Name, s.Trouble())
+			failed[s.Trouble()] = append(failed[s.Trouble()], part)
 		}
+	}
+	for _, trouble := range slices.Sorted(maps.Keys(failed)) {
+		w.reason(Unknown, cluster, "", "source/kube", some(failed[trouble], 3)+": "+trouble)
 	}
 	if len(denied) > 0 {
 		w.reason(Unknown, cluster, "", "source/kube", "not allowed to list "+strings.Join(denied, ", "))
 	}
+}
+
+// some lists the first few of the names: "nodes, pods, jobs and 2 more".
+func some(names []string, few int) string {
+	if len(names) <= few+1 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
 }
 
 // Trouble says what is the matter with the source, "" when nothing is.
@@ -79,6 +92,10 @@ func (s Source) Trouble() string {
 func (w *World) judgeControlPlane(c *Cluster) {
 	switch {
 	case c.Voters == 0 || c.VotersAlive == c.Voters:
+	case c.VotersAlive < c.Quorum && w.answers(c.Name):
+		// A server without its etcd is not ready, so this one still has it.
+		w.reason(Warning, c.Name, "", "cluster/"+c.Name,
+			fmt.Sprintf("only %d of %d etcd voters give a sign of life, %d needed, yet the API server answers", c.VotersAlive, c.Voters, c.Quorum))
 	case c.VotersAlive < c.Quorum:
 		w.reason(Critical, c.Name, "", "cluster/"+c.Name,
 			fmt.Sprintf("etcd has lost its quorum: %d of %d voters alive, %d needed; nothing can be changed or rescheduled", c.VotersAlive, c.Voters, c.Quorum))
@@ -86,6 +103,13 @@ func (w *World) judgeControlPlane(c *Cluster) {
 		w.reason(Warning, c.Name, "", "cluster/"+c.Name,
 			fmt.Sprintf("%d of %d etcd voters alive: losing one more stops the control plane", c.VotersAlive, c.Voters))
 	}
+}
+
+// answers reports whether the cluster's API server said that it is ready.
+func (w *World) answers(cluster string) bool {
+	return slices.ContainsFunc(w.Sources, func(s Source) bool {
+		return s.Cluster == cluster && s.Name == SourceAPI && s.Status == SourceOK
+	})
 }
 
 func (w *World) judgeSite(s *Site) {

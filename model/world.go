@@ -282,9 +282,12 @@ func (w *World) Settled() bool {
 }
 
 // Looked reports whether any source gave anything, be it old: without, the
-// World is no snapshot of anything.
+// World is no snapshot of anything. That a server answers is not enough when it
+// lets us read nothing.
 func (w *World) Looked() bool {
-	return slices.ContainsFunc(w.Sources, func(s Source) bool { return s.Status == SourceOK || s.Status == SourceStale })
+	return slices.ContainsFunc(w.Sources, func(s Source) bool {
+		return s.Name != s.Group() && (s.Status == SourceOK || s.Status == SourceStale)
+	})
 }
 
 // InSite gives the World cut down to one site: what is there, and what is the

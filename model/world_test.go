@@ -87,6 +87,8 @@ func TestNodeStates(t *testing.T) {
 		{"no Ready condition at all", func(n *NodeFact, _ *Lease) { n.Conditions = nil }, NodeUnreachable},
 		{"two renewals missed", func(_ *NodeFact, l *Lease) { l.Heard = ago(30 * time.Second) }, NodeSilent},
 		{"late, but only by its own clock", func(_ *NodeFact, l *Lease) { l.Heard, l.Watched = ago(30*time.Second), false }, NodeReady},
+		{"nobody could renew for a while", func(_ *NodeFact, l *Lease) { l.Heard, l.CountFrom = ago(time.Minute), ago(5*time.Second) }, NodeReady},
+		{"nor has it since", func(_ *NodeFact, l *Lease) { l.Heard, l.CountFrom = ago(2*time.Minute), ago(time.Minute) }, NodeSilent},
 		{"lease run out by its own clock", func(_ *NodeFact, l *Lease) { l.Heard, l.Watched = ago(50*time.Second), false }, NodeSilent},
 	} {
 		b := newBuilder()
@@ -210,6 +212,9 @@ func slicesIndex(w *World, object string) int {
 func TestQuorum(t *testing.T) {
 	for lost, want := range []Severity{OK, Warning, Critical} {
 		b := houses()
+		if lost == 2 {
+			b.c.API.Status = SourceStale
+		}
 		for i := range lost {
 			dark(b.c.Nodes.Items[i*3], b)
 		}
@@ -222,6 +227,19 @@ func TestQuorum(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%d of 3 voters lost: %v, want %v", lost, got, want)
+		}
+	}
+}
+
+// An API server that says it is ready has its etcd: silent voters are then only
+// a warning.
+func TestReadyServerHasItsQuorum(t *testing.T) {
+	b := houses()
+	dark(b.c.Nodes.Items[0], b)
+	dark(b.c.Nodes.Items[3], b)
+	for _, r := range b.world().Reasons {
+		if r.Object == "cluster/test" && (r.Severity != Warning || strings.Contains(r.Text, "lost")) {
+			t.Errorf("%+v", r)
 		}
 	}
 }

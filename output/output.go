@@ -21,8 +21,8 @@ const Formats = "table|wide|json|yaml|name|jsonpath=TEMPLATE|nagios"
 
 // Format is a parsed -o value.
 type Format struct {
-	name string
-	path *jsonpath.JSONPath
+	name     string
+	template string // of jsonpath
 }
 
 // Options shape tables.
@@ -48,11 +48,17 @@ func Parse(s string) (Format, error) {
 	if !strings.Contains(template, "{") {
 		template = "{." + strings.TrimPrefix(template, ".") + "}"
 	}
-	p := jsonpath.New("geotop").AllowMissingKeys(false)
-	if err := p.Parse(template); err != nil {
+	if _, err := parsePath(template); err != nil {
 		return Format{}, fmt.Errorf("output jsonpath=%s: %w", template, err)
 	}
-	return Format{name: "jsonpath", path: p}, nil
+	return Format{name: "jsonpath", template: template}, nil
+}
+
+// parsePath reads a template for one use: a JSONPath that ranged over an empty
+// list cannot be executed again.
+func parsePath(template string) (*jsonpath.JSONPath, error) {
+	p := jsonpath.New("geotop").AllowMissingKeys(true) // as kubectl get does
+	return p, p.Parse(template)
 }
 
 // Structured reports whether the format is for programs.
@@ -103,8 +109,12 @@ func (f Format) writePath(out io.Writer, w *model.World) error {
 	if err := json.Unmarshal(b, &doc); err != nil {
 		return err
 	}
+	path, err := parsePath(f.template)
+	if err != nil {
+		return err
+	}
 	var s strings.Builder
-	if err := f.path.Execute(&s, doc); err != nil {
+	if err := path.Execute(&s, doc); err != nil {
 		return fmt.Errorf("output jsonpath: %w", err)
 	}
 	_, err = fmt.Fprintln(out, s.String())

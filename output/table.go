@@ -99,9 +99,13 @@ func (t *printer) reasons(w *model.World) {
 // sources lists the sources that are not well; all of them when asked to.
 func (t *printer) sources(w *model.World, all bool) {
 	headed := false
+	lost := map[string]bool{} // groups whose server does not answer: their parts say the same
 	for _, s := range w.Sources {
-		if !all && (s.Status == model.SourceOK || s.Status == model.SourceAbsent) {
+		if !all && (s.Status == model.SourceOK || s.Status == model.SourceAbsent || lost[s.Cluster+"/"+s.Group()]) {
 			continue
+		}
+		if s.Name == s.Group() && s.Status != model.SourceOK {
+			lost[s.Cluster+"/"+s.Name] = true
 		}
 		if !headed {
 			t.blank()

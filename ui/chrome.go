@@ -31,6 +31,9 @@ func (a *App) redraw() {
 // drawTiny is the worst state and how to leave.
 func (a *App) drawTiny() string {
 	lines := []string{text.Cut(a.headline(), a.width)}
+	if a.width < 3 && a.world != nil {
+		lines[0] = view.Mark(a.world.Status).Text
+	}
 	if a.height > 1 {
 		lines = append(lines, text.Cut("q quit", a.width))
 	}

@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -26,7 +28,7 @@ const (
 	probeEvery   = 5 * time.Second  // while the API answers
 	probeTimeout = 5 * time.Second  // at least; four times the usual latency on slow links
 	firstTimeout = 15 * time.Second // of the first probe: dial and TLS come with it
-	retryMax     = 15 * time.Second // between attempts while it does not answer
+	retryMax     = 6 * time.Second  // between attempts while it does not answer
 	idleTimeout  = 15 * time.Second // a list that sends nothing for so long is given up
 )
 
@@ -39,6 +41,7 @@ type api struct {
 	http    *http.Client
 	now     func() time.Time
 	changed func()
+	expires time.Time // when our client certificate does; zero when there is none
 
 	heard atomic.Int64 // wall clock of the last byte from the server, UnixNano
 
@@ -69,10 +72,39 @@ func newAPI(cfg Config) (*api, error) {
 		return nil, fmt.Errorf("credentials of cluster %s: %w", cfg.Name, err)
 	}
 	a.http = client
+	a.expires = certificateEnd(rc)
 	if a.client, err = rest.UnversionedRESTClientForConfigAndClient(rc, client); err != nil {
 		return nil, fmt.Errorf("server of cluster %s: %w", cfg.Name, err)
 	}
 	return a, nil
+}
+
+// certificateEnd is when the kubeconfig's client certificate expires, zero
+// without one. k3s makes such certificates for a year.
+func certificateEnd(rc *rest.Config) time.Time {
+	files := rest.CopyConfig(rc)
+	if rest.LoadTLSFiles(files) != nil {
+		return time.Time{} // the client has said so already
+	}
+	block, _ := pem.Decode(files.CertData)
+	if block == nil {
+		return time.Time{}
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}
+	}
+	return cert.NotAfter
+}
+
+// describe puts an error into words; it knows why credentials are refused when
+// their certificate has expired.
+func (a *api) describe(err error) (text, hint string) {
+	if now := a.now(); apierrors.IsUnauthorized(err) && !a.expires.IsZero() && now.After(a.expires) {
+		return "our client certificate expired " + model.Ago(now.Sub(a.expires)) + " ago (401 Unauthorized)",
+			"k3s renews it when a server restarts; then copy its k3s.yaml again"
+	}
+	return describe(err)
 }
 
 // dial notes when bytes arrive, so that a slow link is not taken for a dead one.
@@ -183,7 +215,7 @@ func (a *api) down(err error) {
 	if !was.ObservedAt.IsZero() {
 		a.source.Status = model.SourceStale
 	}
-	a.source.Error, a.source.Hint = describe(err)
+	a.source.Error, a.source.Hint = a.describe(err)
 	now := a.source
 	a.mu.Unlock()
 	if now != was {

@@ -300,7 +300,7 @@ func (m *mirror[T]) fail(err error) {
 	if m.synced && m.source.Status == model.SourceFailed {
 		m.source.Status = model.SourceStale
 	}
-	m.source.Error, m.source.Hint = describe(err)
+	m.source.Error, m.source.Hint = m.api.describe(err)
 	now := m.source
 	m.mu.Unlock()
 	if now != was {

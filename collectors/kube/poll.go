@@ -58,7 +58,7 @@ func (p *poller[T]) note(asked time.Time, items []*T, every time.Duration, err e
 		if p.source.Status == model.SourceFailed && !was.ObservedAt.IsZero() {
 			p.source.Status = model.SourceStale
 		}
-		p.source.Error, p.source.Hint = describe(err)
+		p.source.Error, p.source.Hint = p.api.describe(err)
 	}
 	p.mu.Unlock()
 	p.api.changed()
@@ -78,6 +78,7 @@ func (p *poller[T]) section(server model.Source) model.Section[T] {
 const (
 	usageEvery = 30 * time.Second // metrics-server measures every 15 s
 	leaseEvery = 10 * time.Second // as often as kubelets renew by default
+	gapSlack   = 3 * time.Second  // that a look may be late before it counts as a gap
 )
 
 func newUsagePoller(a *api) *poller[model.Usage] {
@@ -128,11 +129,19 @@ func newLeasePoller(a *api) *poller[model.Lease] {
 }
 
 // heartbeats remembers each lease as last seen.
-type heartbeats struct{ last map[string]*model.Lease }
+type heartbeats struct {
+	last  map[string]*model.Lease
+	at    time.Time     // of the last look
+	every time.Duration // as planned then
+	from  time.Time     // silence counts from here; zero while there was no gap
+}
 
 // hear sets when each node was heard, by our clock where we saw it renew, and
 // gives when to look next: as often as the fastest kubelet renews.
 func (h *heartbeats) hear(leases []*model.Lease, now time.Time) time.Duration {
+	if !h.at.IsZero() && now.Sub(h.at) > 2*h.every+gapSlack {
+		h.from = now
+	}
 	every := leaseEvery
 	seen := make(map[string]*model.Lease, len(leases))
 	for _, l := range leases {
@@ -148,9 +157,10 @@ func (h *heartbeats) hear(leases []*model.Lease, now time.Time) time.Duration {
 		default:
 			l.Heard, l.Watched = old.Heard, old.Watched
 		}
+		l.CountFrom = h.from
 		seen[l.Node] = l
 		every = min(every, max(time.Second, l.Duration/4))
 	}
-	h.last = seen
+	h.last, h.at, h.every = seen, now, every
 	return every
 }

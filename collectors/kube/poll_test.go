@@ -39,6 +39,28 @@ func TestHeartbeatsByOurClock(t *testing.T) {
 	}
 }
 
+// While the API was away no kubelet could renew: silence counts from its return.
+func TestSilenceCountsFromTheReturnOfTheAPI(t *testing.T) {
+	start := time.Unix(1e9, 0)
+	h := heartbeats{last: map[string]*model.Lease{}}
+	look := func(at time.Duration) *model.Lease {
+		l := &model.Lease{Node: "n", Duration: 40 * time.Second, Renewed: start}
+		h.hear([]*model.Lease{l}, start.Add(at))
+		return l
+	}
+	for _, at := range []time.Duration{0, 10 * time.Second, 21 * time.Second} {
+		if l := look(at); !l.CountFrom.IsZero() {
+			t.Errorf("looked on time at %v: %+v", at, l)
+		}
+	}
+	if l := look(2 * time.Minute); !l.CountFrom.Equal(start.Add(2*time.Minute)) || !l.Heard.Equal(start) {
+		t.Errorf("after the gap: %+v", l)
+	}
+	if l := look(130 * time.Second); !l.CountFrom.Equal(start.Add(2 * time.Minute)) {
+		t.Errorf("afterwards: %+v", l)
+	}
+}
+
 func TestHeartbeatFromTheFutureCountsAsNow(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	h := heartbeats{last: map[string]*model.Lease{}}

@@ -88,11 +88,8 @@ func TestChangesComeByWatch(t *testing.T) {
 	}
 	before := lists()
 	ctx := t.Context()
-	cordon := func(on bool) {
-		patch := fmt.Sprintf(`{"spec":{"unschedulable":%v}}`, on)
-		if _, err := client.CoreV1().Nodes().Patch(ctx, "moka-2", types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
-			t.Fatal(err)
-		}
+	for _, on := range []bool{true, false} {
+		cordon(t, "moka-2", on)
 		e.until(fmt.Sprintf("cordoned %v", on), func(w *model.World) error {
 			if n := w.Node("lab", "moka-2"); n.Unschedulable != on {
 				return fmt.Errorf("unschedulable is %v", n.Unschedulable)
@@ -100,8 +97,6 @@ func TestChangesComeByWatch(t *testing.T) {
 			return nil
 		})
 	}
-	cordon(true)
-	cordon(false)
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "visitor", Namespace: "default"},
 		Spec:       corev1.PodSpec{NodeName: "flacq-2", Containers: []corev1.Container{{Name: "c", Image: "registry.example/visitor:1"}}},
@@ -127,6 +122,21 @@ func TestChangesComeByWatch(t *testing.T) {
 	if after := lists(); after != before {
 		t.Errorf("%d lists before the changes, %d after", before, after)
 	}
+}
+
+func cordon(t *testing.T, node string, on bool) {
+	t.Helper()
+	patch := fmt.Sprintf(`{"spec":{"unschedulable":%v}}`, on)
+	if _, err := client.CoreV1().Nodes().Patch(t.Context(), node, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wellAgain(w *model.World) error {
+	if w.Status != model.OK {
+		return fmt.Errorf("status %s", w.Status)
+	}
+	return nil
 }
 
 // TestPowerCut cuts a house for real and follows it until it is back.
@@ -174,12 +184,7 @@ func TestPowerCut(t *testing.T) {
 	if err := shared.Restore(ctx, "curepipe"); err != nil {
 		t.Fatal(err)
 	}
-	e.until("well again", func(w *model.World) error {
-		if w.Status != model.OK {
-			return fmt.Errorf("status %s", w.Status)
-		}
-		return nil
-	})
+	e.until("well again", wellAgain)
 }
 
 // TestAPIServerDiesAndReturns: what was known stays, with its age, and the
@@ -293,14 +298,14 @@ func TestRightsDecideWhatIsSeen(t *testing.T) {
 		{"viewer", 9, model.OK, model.SourceOK, ""},
 		{"nodes-only", 9, model.Unknown, model.SourceForbidden, "not allowed to list"},
 		{"none", 0, model.Unknown, model.SourceForbidden, "not allowed to list nodes"},
-		{"expired", 0, model.Unknown, model.SourceForbidden, "credentials"},
+		{"expired", 0, model.Unknown, model.SourceFailed, "client certificate expired"},
 	} {
 		t.Run(tc.user, func(t *testing.T) {
 			w := look(t, shared.Kubeconfig(tc.user)).settled()
 			if len(w.Nodes) != tc.nodes || w.Status != tc.status {
 				t.Errorf("%d nodes, status %s", len(w.Nodes), w.Status)
 			}
-			if s := source(w, model.SourcePods); s.Status != tc.pods && tc.user != "expired" {
+			if s := source(w, model.SourcePods); s.Status != tc.pods {
 				t.Errorf("pods: %s, %s", s.Status, s.Error)
 			}
 			if tc.message != "" && !strings.Contains(describe(w), tc.message) {

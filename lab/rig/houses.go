@@ -212,6 +212,26 @@ func (r *Rig) switchNode(ctx context.Context, node string, on bool) error {
 	return fmt.Errorf("no node %q", node)
 }
 
+// replayAll starts every KWOK anew.
+func (r *Rig) replayAll(ctx context.Context) error {
+	for _, h := range r.houses {
+		if h.alone && len(h.cut) < len(h.nodes) {
+			if err := r.replay(ctx, h); err != nil {
+				return err
+			}
+		}
+	}
+	for g := range shared {
+		if c := r.component(fmt.Sprintf("kwok-group-%d", g)); c != nil {
+			c.kill()
+			if err := r.playGroup(ctx, g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // replay starts the house's KWOK anew, for the nodes that have power.
 func (r *Rig) replay(ctx context.Context, h *house) error {
 	if c := r.component("kwok-" + h.name); c != nil {

@@ -39,20 +39,24 @@ func (r *Rig) startPlane(ctx context.Context) error {
 	if err := r.StartAPI(ctx); err != nil {
 		return err
 	}
-	if _, err := r.launch("kube-controller-manager", "", r.bin["kube-controller-manager"],
+	if err := r.startControllers(); err != nil {
+		return err
+	}
+	_, err := r.launch("kube-scheduler", "", r.bin["kube-scheduler"],
+		"--config="+r.file("scheduler.yaml"), "--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(r.ports["scheduler"]), "--cert-dir="+r.file("scheduler"),
+		"--authentication-kubeconfig="+r.Kubeconfig("admin"), "--authorization-kubeconfig="+r.Kubeconfig("admin"))
+	return err
+}
+
+func (r *Rig) startControllers() error {
+	_, err := r.launch("kube-controller-manager", "", r.bin["kube-controller-manager"],
 		"--kubeconfig="+r.Kubeconfig("admin"), "--authentication-kubeconfig="+r.Kubeconfig("admin"), "--authorization-kubeconfig="+r.Kubeconfig("admin"),
 		"--service-account-private-key-file="+r.file("pki/sa.key"), "--root-ca-file="+r.ca.file(), "--use-service-account-credentials=false",
 		"--bind-address=127.0.0.1", "--secure-port=0", "--cert-dir="+r.file("kcm"), "--leader-elect=false",
 		"--node-monitor-grace-period="+r.cfg.Grace.String(), "--node-monitor-period=1s",
 		"--node-eviction-rate="+strconv.FormatFloat(r.cfg.EvictRate, 'f', -1, 64),
 		"--kube-api-qps=2000", "--kube-api-burst=4000", "--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=50", "--concurrent-statefulset-syncs=20",
-		"--controllers=*,-node-ipam-controller",
-	); err != nil {
-		return err
-	}
-	_, err := r.launch("kube-scheduler", "", r.bin["kube-scheduler"],
-		"--config="+r.file("scheduler.yaml"), "--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(r.ports["scheduler"]), "--cert-dir="+r.file("scheduler"),
-		"--authentication-kubeconfig="+r.Kubeconfig("admin"), "--authorization-kubeconfig="+r.Kubeconfig("admin"))
+		"--controllers=*,-node-ipam-controller")
 	return err
 }
 
@@ -118,10 +122,29 @@ func (r *Rig) writePlaneKeys() error {
 }
 
 // StartAPI starts the API server, on its old port and data when it ran before.
+// Two of its clients are then started anew, which stand in for what real ones
+// do: a controller-manager that could not reach the API has lost its leadership
+// and begins again, and kubelets try every few seconds, where KWOK waits ever
+// longer.
 func (r *Rig) StartAPI(ctx context.Context) error {
-	if c := r.component("kube-apiserver"); c != nil && c.Up() {
+	before := r.component("kube-apiserver")
+	if before != nil && before.Up() {
 		return nil
 	}
+	if err := r.launchAPI(ctx); err != nil || before == nil {
+		return err
+	}
+	if c := r.component("kube-controller-manager"); c != nil {
+		c.kill()
+		if err := r.startControllers(); err != nil {
+			return err
+		}
+	}
+	return r.replayAll(ctx)
+}
+
+// launchAPI starts the API server and waits until it is ready.
+func (r *Rig) launchAPI(ctx context.Context) error {
 	c, err := r.launch("kube-apiserver", "", r.bin["kube-apiserver"],
 		"--etcd-servers=http://"+r.address("etcd"), "--secure-port="+strconv.Itoa(r.ports["api"]), "--bind-address=127.0.0.1", "--advertise-address="+nodeAddress(0),
 		"--tls-cert-file="+r.file("pki/apiserver.crt"), "--tls-private-key-file="+r.file("pki/apiserver.key"), "--client-ca-file="+r.ca.file(),
@@ -162,6 +185,9 @@ func (r *Rig) StartAPI(ctx context.Context) error {
 		return nil
 	})
 }
+
+// APIAddress is where the API server listens.
+func (r *Rig) APIAddress() string { return r.address("api") }
 
 // StopAPI kills the API server, as a crash or a pulled plug would.
 func (r *Rig) StopAPI() {

@@ -63,6 +63,12 @@ func (p *Proxy) get() Slow {
 	return p.slow
 }
 
+func (p *Proxy) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
 // Reset cuts all connections under way.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
@@ -197,6 +203,9 @@ func (p *Proxy) pass(ctx context.Context, to io.Writer, c chunk) error {
 	}
 	for {
 		wait := time.Until(c.at)
+		if p.over() {
+			return net.ErrClosed
+		}
 		if p.get().Hang {
 			wait = 20 * time.Millisecond
 		} else if wait <= 0 {

@@ -125,7 +125,6 @@ func (r *Rig) choosePorts(names ...string) error {
 }
 
 func (r *Rig) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", r.ports[port]) }
-func (r *Rig) apiAddress() string         { return r.address("api") }
 
 // launch starts a component and remembers it, on disk first: whoever cleans up
 // after a crash goes by what is written there.
@@ -169,7 +168,7 @@ func (r *Rig) component(name string) *Component {
 
 // Proxy puts a proxy in front of the API server; it ends with the rig.
 func (r *Rig) Proxy() (*Proxy, error) {
-	p, err := NewProxy(r.apiAddress())
+	p, err := NewProxy(r.APIAddress())
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ type ProxyStatus struct {
 
 // Status looks at everything.
 func (r *Rig) Status(ctx context.Context) Status {
-	s := Status{Dir: r.Dir, API: "https://" + r.apiAddress()}
+	s := Status{Dir: r.Dir, API: "https://" + r.APIAddress()}
 	r.mu.Lock()
 	newest := map[string]int{}
 	for _, c := range r.components {

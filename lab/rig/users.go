@@ -31,7 +31,7 @@ func (r *Rig) writeUsers() error {
 		if err != nil {
 			return err
 		}
-		if err := writeKubeconfig(r.Kubeconfig(u), "https://"+r.apiAddress(), r.ca.file(), u, p); err != nil {
+		if err := writeKubeconfig(r.Kubeconfig(u), "https://"+r.APIAddress(), r.ca.file(), u, p); err != nil {
 			return err
 		}
 	}
