@@ -64,6 +64,10 @@ type Lease struct {
 	CountFrom time.Time
 }
 
+// Silent reports whether the node has missed so many heartbeats that it must be
+// doubted.
+func (l *Lease) Silent(now time.Time) bool { return l.silence(now) > l.silentAfter() }
+
 // silence is for how long the node could have been heard and was not.
 func (l *Lease) silence(now time.Time) time.Duration {
 	if l.CountFrom.After(l.Heard) {
@@ -172,7 +176,7 @@ func (n *Node) judge(now time.Time) {
 	case ready.Status != string(corev1.ConditionTrue):
 		n.State = NodeNotReady
 		n.Problems = append(n.Problems, firstOf(ready.Message, ready.Reason, "kubelet says not ready"))
-	case n.lease != nil && n.lease.silence(now) > n.lease.silentAfter():
+	case n.lease != nil && n.lease.Silent(now):
 		n.State, n.Since = NodeSilent, n.lease.Heard
 		n.Problems = append(n.Problems, "no heartbeat for "+Ago(now.Sub(n.lease.Heard)))
 	default:

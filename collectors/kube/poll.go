@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ type poller[T any] struct {
 	api *api
 	// fetch gives all items; every is when to ask next.
 	fetch func(ctx context.Context) (items []*T, every time.Duration, err error)
+	// same reports whether the items tell no more than those before, so that
+	// nobody has to be woken for them.
+	same func(before, now []*T) bool
 
 	mu     sync.Mutex
 	items  []*T
@@ -49,6 +53,7 @@ func (p *poller[T]) run(ctx context.Context) {
 func (p *poller[T]) note(asked time.Time, items []*T, every time.Duration, err error) {
 	p.mu.Lock()
 	was := p.source
+	quiet := err == nil && was.Status == model.SourceOK && p.same(p.items, items)
 	if err == nil {
 		p.items = items
 		p.source.Status, p.source.Error, p.source.Hint = model.SourceOK, "", ""
@@ -61,7 +66,9 @@ func (p *poller[T]) note(asked time.Time, items []*T, every time.Duration, err e
 		p.source.Error, p.source.Hint = p.api.describe(err)
 	}
 	p.mu.Unlock()
-	p.api.changed()
+	if !quiet {
+		p.api.changed()
+	}
 }
 
 func (p *poller[T]) section(server model.Source) model.Section[T] {
@@ -85,6 +92,9 @@ func newUsagePoller(a *api) *poller[model.Usage] {
 	return &poller[model.Usage]{
 		api:    a,
 		source: model.Source{Cluster: a.cluster, Name: model.SourceNodeUsage, Status: model.SourcePending, Optional: true, Interval: usageEvery},
+		same: func(before, now []*model.Usage) bool {
+			return slices.EqualFunc(before, now, func(a, b *model.Usage) bool { return *a == *b })
+		},
 		fetch: func(ctx context.Context) ([]*model.Usage, time.Duration, error) {
 			body, err := a.get(ctx, a.client.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").SetHeader("Accept", "application/json"))
 			if err != nil {
@@ -103,6 +113,7 @@ func newLeasePoller(a *api) *poller[model.Lease] {
 	h := heartbeats{last: map[string]*model.Lease{}}
 	return &poller[model.Lease]{
 		api:    a,
+		same:   func(before, now []*model.Lease) bool { return sameSilence(before, now, a.now()) },
 		source: model.Source{Cluster: a.cluster, Name: model.SourceLeases, Status: model.SourcePending, Optional: true, Interval: leaseEvery},
 		fetch: func(ctx context.Context) ([]*model.Lease, time.Duration, error) {
 			asked := a.now()
@@ -126,6 +137,14 @@ func newLeasePoller(a *api) *poller[model.Lease] {
 			return items, h.hear(items, asked), nil
 		},
 	}
+}
+
+// sameSilence reports whether the same nodes are silent as before: that one was
+// heard again, as expected, is no news.
+func sameSilence(before, now []*model.Lease, at time.Time) bool {
+	return slices.EqualFunc(before, now, func(a, b *model.Lease) bool {
+		return a.Node == b.Node && a.Silent(at) == b.Silent(at) && !b.Silent(at)
+	})
 }
 
 // heartbeats remembers each lease as last seen.

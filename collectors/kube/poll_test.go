@@ -120,3 +120,24 @@ func TestOutcome(t *testing.T) {
 		}
 	}
 }
+
+func TestHeartbeatsAsExpectedWakeNobody(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	lease := func(node string, heard time.Duration) *model.Lease {
+		return &model.Lease{Node: node, Duration: 40 * time.Second, Heard: at.Add(-heard), Watched: true}
+	}
+	for _, tc := range []struct {
+		name        string
+		before, now []*model.Lease
+		want        bool
+	}{
+		{"all heard again", []*model.Lease{lease("a", 12*time.Second)}, []*model.Lease{lease("a", 2*time.Second)}, true},
+		{"one fell silent", []*model.Lease{lease("a", 30*time.Second)}, []*model.Lease{lease("a", 30*time.Second)}, false},
+		{"one came back", []*model.Lease{lease("a", time.Minute)}, []*model.Lease{lease("a", 0)}, false},
+		{"a new node", nil, []*model.Lease{lease("a", 0)}, false},
+	} {
+		if got := sameSilence(tc.before, tc.now, at); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+}

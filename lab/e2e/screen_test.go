@@ -96,7 +96,7 @@ func TestStartAndIdleCostLittle(t *testing.T) {
 	case <-t.Context().Done():
 	}
 	idle := s.Bytes() - settled
-	t.Logf("start %d bytes; %d bytes in %v of idling", began, idle, span)
+	t.Logf("start %d bytes; %d bytes in %v of idling\n%q", began, idle, span, s.Raw()[written:])
 	if idle > int64(100*span.Seconds()) {
 		t.Errorf("%d bytes in %v of idling: %q", idle, span, s.Raw()[written:])
 	}

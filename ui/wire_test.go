@@ -1,0 +1,126 @@
+package ui
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+)
+
+// wire counts what is written to the terminal.
+type wire struct {
+	mu      sync.Mutex
+	out     bytes.Buffer
+	written chan struct{}
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.out.Write(p)
+	select {
+	case w.written <- struct{}{}:
+	default:
+	}
+	return len(p), nil
+}
+
+func (w *wire) take() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.out.Reset()
+	return w.out.String()
+}
+
+// live is a Feed a test changes.
+type live struct {
+	mu      sync.Mutex
+	world   *model.World
+	changed chan struct{}
+}
+
+func (l *live) Changed() <-chan struct{} { return l.changed }
+
+func (l *live) World() *model.World {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.world
+}
+
+func (l *live) set(w *model.World) {
+	l.mu.Lock()
+	l.world = w
+	l.mu.Unlock()
+	l.changed <- struct{}{}
+}
+
+// changedCells is what three cells of the nodes pane that change may cost on
+// the wire, escape sequences included.
+const changedCells = 60
+
+func TestThreeCellsCostLittle(t *testing.T) {
+	w := *worldOf(t, moment{"healthy", 0})
+	feed := &live{world: &w, changed: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	a, err := New(Config{Context: ctx, Feed: feed, Keys: keymap.Default(), Theme: "dark", NoQuery: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &wire{written: make(chan struct{}, 1)}
+	p := tea.NewProgram(a, tea.WithContext(ctx), tea.WithOutput(out), tea.WithInput(nil), tea.WithoutSignals(), tea.WithWindowSize(80, 24),
+		tea.WithColorProfile(colorprofile.ANSI256), tea.WithFPS(60))
+	ended := make(chan struct{})
+	go func() { defer close(ended); _, _ = p.Run() }()
+	defer func() { cancel(); <-ended }()
+
+	// after gives what is written until nothing comes for a while.
+	after := func() string {
+		t.Helper()
+		select {
+		case <-out.written:
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing was written")
+		}
+		for {
+			select {
+			case <-out.written:
+			case <-time.After(300 * time.Millisecond):
+				return out.take()
+			}
+		}
+	}
+	feed.changed <- struct{}{}
+	first := after()
+	if len(first) > 4000 {
+		t.Errorf("the first frame is %d bytes", len(first))
+	}
+	p.Send(keyMsg("2"))
+	after()
+
+	next := w
+	next.Nodes = append([]*model.Node(nil), w.Nodes...)
+	for _, i := range []int{1, 4, 8} { // none is under the cursor
+		n := *next.Nodes[i]
+		n.Pods = (n.Pods + 1) % 10
+		next.Nodes[i] = &n
+	}
+	feed.set(&next)
+	cost := after()
+	t.Logf("first frame %d bytes; three cells %d: %q", len(first), len(cost), cost)
+	if len(cost) > changedCells {
+		t.Errorf("three cells cost %d bytes: %q", len(cost), cost)
+	}
+	feed.set(&next) // the same again
+	select {
+	case <-out.written:
+		t.Errorf("nothing changed, yet this was written: %q", after())
+	case <-time.After(500 * time.Millisecond):
+	}
+}
