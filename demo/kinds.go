@@ -27,31 +27,30 @@ type object interface {
 
 // kind is one kind of object the simulated API serves.
 type kind struct {
-	resource   string
-	gvk        schema.GroupVersionKind
-	namespaced bool
-	fields     func(object) fields.Set // what field selectors can ask for
+	resource string
+	gvk      schema.GroupVersionKind
+	fields   func(object) fields.Set // what field selectors can ask for
 }
 
 // kinds is the table of all: to serve one more, add a line.
 var kinds = map[reflect.Type]*kind{
-	reflect.TypeFor[*corev1.Node]():                  {"nodes", gvk("", "Node"), false, nil},
-	reflect.TypeFor[*corev1.Pod]():                   {"pods", gvk("", "Pod"), true, podFields},
-	reflect.TypeFor[*corev1.Event]():                 {"events", gvk("", "Event"), true, eventFields},
-	reflect.TypeFor[*corev1.Namespace]():             {"namespaces", gvk("", "Namespace"), false, nil},
-	reflect.TypeFor[*corev1.PersistentVolumeClaim](): {"persistentvolumeclaims", gvk("", "PersistentVolumeClaim"), true, nil},
-	reflect.TypeFor[*corev1.PersistentVolume]():      {"persistentvolumes", gvk("", "PersistentVolume"), false, nil},
-	reflect.TypeFor[*corev1.Service]():               {"services", gvk("", "Service"), true, nil},
-	reflect.TypeFor[*appsv1.Deployment]():            {"deployments", gvk("apps", "Deployment"), true, nil},
-	reflect.TypeFor[*appsv1.StatefulSet]():           {"statefulsets", gvk("apps", "StatefulSet"), true, nil},
-	reflect.TypeFor[*appsv1.DaemonSet]():             {"daemonsets", gvk("apps", "DaemonSet"), true, nil},
-	reflect.TypeFor[*appsv1.ReplicaSet]():            {"replicasets", gvk("apps", "ReplicaSet"), true, nil},
-	reflect.TypeFor[*batchv1.Job]():                  {"jobs", gvk("batch", "Job"), true, nil},
-	reflect.TypeFor[*batchv1.CronJob]():              {"cronjobs", gvk("batch", "CronJob"), true, nil},
-	reflect.TypeFor[*coordinationv1.Lease]():         {"leases", gvk("coordination.k8s.io", "Lease"), true, nil},
-	reflect.TypeFor[*discoveryv1.EndpointSlice]():    {"endpointslices", gvk("discovery.k8s.io", "EndpointSlice"), true, nil},
-	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {"poddisruptionbudgets", gvk("policy", "PodDisruptionBudget"), true, nil},
-	reflect.TypeFor[*storagev1.StorageClass]():       {"storageclasses", gvk("storage.k8s.io", "StorageClass"), false, nil},
+	reflect.TypeFor[*corev1.Node]():                  {"nodes", gvk("", "Node"), nil},
+	reflect.TypeFor[*corev1.Pod]():                   {"pods", gvk("", "Pod"), podFields},
+	reflect.TypeFor[*corev1.Event]():                 {"events", gvk("", "Event"), eventFields},
+	reflect.TypeFor[*corev1.Namespace]():             {"namespaces", gvk("", "Namespace"), nil},
+	reflect.TypeFor[*corev1.PersistentVolumeClaim](): {"persistentvolumeclaims", gvk("", "PersistentVolumeClaim"), nil},
+	reflect.TypeFor[*corev1.PersistentVolume]():      {"persistentvolumes", gvk("", "PersistentVolume"), nil},
+	reflect.TypeFor[*corev1.Service]():               {"services", gvk("", "Service"), nil},
+	reflect.TypeFor[*appsv1.Deployment]():            {"deployments", gvk("apps", "Deployment"), nil},
+	reflect.TypeFor[*appsv1.StatefulSet]():           {"statefulsets", gvk("apps", "StatefulSet"), nil},
+	reflect.TypeFor[*appsv1.DaemonSet]():             {"daemonsets", gvk("apps", "DaemonSet"), nil},
+	reflect.TypeFor[*appsv1.ReplicaSet]():            {"replicasets", gvk("apps", "ReplicaSet"), nil},
+	reflect.TypeFor[*batchv1.Job]():                  {"jobs", gvk("batch", "Job"), nil},
+	reflect.TypeFor[*batchv1.CronJob]():              {"cronjobs", gvk("batch", "CronJob"), nil},
+	reflect.TypeFor[*coordinationv1.Lease]():         {"leases", gvk("coordination.k8s.io", "Lease"), nil},
+	reflect.TypeFor[*discoveryv1.EndpointSlice]():    {"endpointslices", gvk("discovery.k8s.io", "EndpointSlice"), nil},
+	reflect.TypeFor[*policyv1.PodDisruptionBudget](): {"poddisruptionbudgets", gvk("policy", "PodDisruptionBudget"), nil},
+	reflect.TypeFor[*storagev1.StorageClass]():       {"storageclasses", gvk("storage.k8s.io", "StorageClass"), nil},
 }
 
 func gvk(group, k string) schema.GroupVersionKind {

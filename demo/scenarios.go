@@ -55,7 +55,7 @@ var (
 	pi4      = hardware{"arm64", rpiOS, 4000, 4 * gib}
 )
 
-func (s *sim) machine(site string, n int, hw hardware, server bool) *machine {
+func (s *sim) machine(site string, n int, hw hardware, server bool) {
 	m := &machine{
 		name: fmt.Sprintf("%s-%d", site, n), site: site, index: len(s.machines), arch: hw.arch, os: hw.os, version: serverVersion,
 		milliCPU: hw.milliCPU, memory: hw.memory, server: server, alive: true, pods: map[*pod]bool{},
@@ -63,7 +63,6 @@ func (s *sim) machine(site string, n int, hw hardware, server bool) *machine {
 	m.born = s.now().Add(-time.Duration(200+s.chance(200, "node", m.name)) * 24 * time.Hour)
 	s.machines = append(s.machines, m)
 	s.byName[m.name] = m
-	return m
 }
 
 // threeHouses is three houses with three machines each, a server in every one.

@@ -123,7 +123,7 @@ func (w *workload) misfit(s *sim) string {
 }
 
 // add puts the workload and its pods into the world.
-func (s *sim) add(w *workload) *workload {
+func (s *sim) add(w *workload) {
 	w.born = s.now().Add(-time.Duration(20+s.chance(300, "age", w.name)) * 24 * time.Hour)
 	w.labels = map[string]string{"app": w.name, "app.kubernetes.io/name": w.name}
 	if w.kind == "Deployment" {
@@ -137,7 +137,6 @@ func (s *sim) add(w *workload) *workload {
 	for i := range w.replicas {
 		s.settle(w, i)
 	}
-	return w
 }
 
 // settle makes a pod that has been running for long.

@@ -14,6 +14,7 @@ import (
 // Action names what a key does.
 type Action string
 
+// The actions there are.
 const (
 	Quit         Action = "quit"
 	Back         Action = "back"
@@ -53,6 +54,7 @@ const (
 // Scope is where a binding applies. Scopes are asked from the innermost out.
 type Scope string
 
+// The scopes there are.
 const (
 	Global   Scope = "everywhere"
 	List     Scope = "in lists"

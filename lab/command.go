@@ -24,7 +24,7 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
-	cmd.AddCommand(newUp(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(),
+	cmd.AddCommand(newUp(), newBuild(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(),
 		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
 	return cmd
 }
@@ -54,6 +54,12 @@ func newUp() *cobra.Command {
 	fs.BoolVar(&cfg.Broken, "broken", false, "add a workload that fits nowhere")
 	fs.DurationVar(&ttl, "ttl", 4*time.Hour, "end by itself after this time")
 	return cmd
+}
+
+func newBuild() *cobra.Command {
+	return &cobra.Command{Use: "build", Short: "build the components into the cache, as up does when it must", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return rig.Build(cmd.Context(), func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), "lab: "+format+"\n", args...) })
+	}}
 }
 
 func newDown() *cobra.Command {

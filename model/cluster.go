@@ -9,6 +9,7 @@ import (
 // Datastore is where a cluster keeps its state, as far as its nodes tell.
 type Datastore string
 
+// The datastores geotop can tell apart.
 const (
 	DatastoreUnknown Datastore = "unknown"
 	DatastoreEtcd    Datastore = "etcd" // embedded: nodes with the etcd role

@@ -89,6 +89,7 @@ func (l *Lease) silentAfter() time.Duration {
 // NodeState is geotop's one word for a node.
 type NodeState string
 
+// The states a node can be in, best first.
 const (
 	NodeReady       NodeState = "ready"
 	NodeSilent      NodeState = "silent"      // still Ready by its condition, but its heartbeats stopped

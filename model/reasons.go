@@ -180,6 +180,6 @@ func (w *World) hint() {
 	}
 	if unlabelled > 0 {
 		w.Hints = append(w.Hints, fmt.Sprintf("%s without a site; tell geotop: kubectl label node %s %s=HOUSE",
-			plural(unlabelled, "node"), example, zoneLabel))
+			nodes(unlabelled), example, zoneLabel))
 	}
 }

@@ -13,6 +13,7 @@ const UnknownSite = "?"
 // SiteStatus is geotop's one word for a site.
 type SiteStatus string
 
+// The states a site can be in.
 const (
 	SiteOK       SiteStatus = "ok"
 	SiteDegraded SiteStatus = "degraded" // some of it does not work
@@ -23,6 +24,7 @@ const (
 // Cause says what most likely stands behind a site's status.
 type Cause string
 
+// The causes geotop can name.
 const (
 	CauseNone     Cause = ""
 	CauseDark     Cause = "dark-or-cut"   // every node went away: power or uplink
@@ -171,9 +173,9 @@ func (s *Site) Words(now time.Time) string {
 	case CauseDark:
 		return s.darkWords(now)
 	case CauseNodes:
-		return fmt.Sprintf("%d of %s unreachable", s.counts.silent+s.counts.unreachable, plural(s.Nodes, "node"))
+		return fmt.Sprintf("%d of %s unreachable", s.counts.silent+s.counts.unreachable, nodes(s.Nodes))
 	case CauseKubelet:
-		return fmt.Sprintf("%d of %s not ready: %s", s.counts.notReady, plural(s.Nodes, "node"), s.Cause.Words())
+		return fmt.Sprintf("%d of %s not ready: %s", s.counts.notReady, nodes(s.Nodes), s.Cause.Words())
 	case CausePressure:
 		return s.Problems[0]
 	default:
@@ -186,9 +188,9 @@ func (s *Site) darkWords(now time.Time) string {
 	if !s.Since.IsZero() && now.After(s.Since) {
 		since = " for " + Ago(now.Sub(s.Since))
 	}
-	what := "all " + plural(s.Nodes, "node") + " unreachable"
+	what := "all " + nodes(s.Nodes) + " unreachable"
 	if s.counts.silent == s.Nodes {
-		what = "no heartbeat from any of its " + plural(s.Nodes, "node")
+		what = "no heartbeat from any of its " + nodes(s.Nodes)
 	}
 	return what + since + ": " + CauseDark.Words()
 }

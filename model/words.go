@@ -22,10 +22,10 @@ func Ago(d time.Duration) string {
 	}
 }
 
-// plural gives "1 node", "2 nodes".
-func plural(n int, noun string) string {
+// nodes gives "1 node", "2 nodes".
+func nodes(n int) string {
 	if n == 1 {
-		return "1 " + noun
+		return "1 node"
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return strconv.Itoa(n) + " nodes"
 }

@@ -30,6 +30,7 @@ type Controller struct {
 // WorkloadState is geotop's one word for a workload.
 type WorkloadState string
 
+// The states a workload can be in.
 const (
 	WorkloadOK       WorkloadState = "ok"
 	WorkloadStarting WorkloadState = "starting" // not complete yet, and young

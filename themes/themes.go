@@ -14,6 +14,7 @@ import (
 // Token is a meaning that text on the screen can have.
 type Token int
 
+// The meanings themes give a style to.
 const (
 	Text     Token = iota // body text: the terminal's own colours
 	Strong                // names that lead a row

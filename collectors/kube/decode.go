@@ -225,8 +225,6 @@ func lease(cluster string, l *coordinationv1.Lease) *model.Lease {
 	return out
 }
 
-func leaseKey(l *model.Lease) key { return key{"", l.Node} }
-
 // endpoints gives the addresses of one EndpointSlice.
 func endpoints(cluster string, s *discoveryv1.EndpointSlice) []*model.APIServer {
 	port := 0

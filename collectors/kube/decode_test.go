@@ -2,6 +2,7 @@ package kube
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -46,7 +47,7 @@ func randomPod(rng *rand.Rand) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: fmt.Sprintf("pod-%d", rng.IntN(1e6)), Namespace: "web", UID: types.UID(fmt.Sprint(rng.Uint64())), ResourceVersion: fmt.Sprint(rng.IntN(1e6)),
 		CreationTimestamp: metav1.Unix(int64(rng.IntN(1e9)), 0),
-		ManagedFields:     []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:status":{}}`)}}},
+		ManagedFields:     []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(`{"f:status":{}}`)}},
 		Annotations:       map[string]string{"a": "b"},
 	}}
 	if some() {
@@ -219,7 +220,7 @@ func frame(t testing.TB, kind string, obj marshaler) []byte {
 	}
 	var out bytes.Buffer
 	ev := &metav1.WatchEvent{Type: kind, Object: runtime.RawExtension{Raw: envelope(t, raw(t, obj))}}
-	if err := info.StreamSerializer.Encode(ev, info.StreamSerializer.Framer.NewFrameWriter(&out)); err != nil {
+	if err := info.StreamSerializer.Encode(ev, info.StreamSerializer.NewFrameWriter(&out)); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
@@ -240,7 +241,7 @@ func TestFrames(t *testing.T) {
 			t.Errorf("%+v %q %v", p, rv, err)
 		}
 	}
-	if _, err := in.next(); err != io.EOF {
+	if _, err := in.next(); !errors.Is(err, io.EOF) {
 		t.Errorf("after the end: %v", err)
 	}
 	for n := 1; n < len(first); n++ {

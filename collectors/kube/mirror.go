@@ -163,7 +163,7 @@ func (m *mirror[T]) page(ctx context.Context, next string, each func(*T)) (rv, m
 		v, _, err := m.decode(raw)
 		if err != nil {
 			bad = err
-			return nil
+			return nil //nolint:nilerr // one object that cannot be read hides no other
 		}
 		each(v)
 		return nil

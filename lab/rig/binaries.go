@@ -53,6 +53,12 @@ func binaries(ctx context.Context, log func(string, ...any)) (map[string]string,
 	return found, nil
 }
 
+// Build builds every component into the cache, where that is not done yet.
+func Build(ctx context.Context, log func(format string, args ...any)) error {
+	_, err := binaries(ctx, log)
+	return err
+}
+
 // source is the module's folder in this checkout.
 func (m module) source() (string, error) {
 	_, file, _, ok := runtime.Caller(0)

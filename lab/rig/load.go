@@ -32,7 +32,7 @@ func (r *Rig) build(ctx context.Context, c kubernetes.Interface) error {
 	if r.cfg.Pods > 0 {
 		l.many(r.cfg.Pods)
 	} else {
-		l.homelab()
+		l.homelab(r.cfg.Houses)
 	}
 	if r.cfg.Broken {
 		l.deployment(app{"broken", "too-big", 1, "64", "1Ti", nil})
@@ -170,8 +170,8 @@ func (a app) spread() app {
 	return a
 }
 
-// homelab is what people with three houses run.
-func (l *load) homelab() {
+// homelab is what people with a few houses run.
+func (l *load) homelab(houses int) {
 	l.namespaces("db", "dev", "jobs", "monitoring", "nextcloud", "web")
 	l.deployment(app{"nextcloud", "nextcloud", 1, "400m", "768Mi", nil})
 	l.statefulSet(app{"nextcloud", "redis", 1, "100m", "256Mi", nil})
@@ -179,7 +179,7 @@ func (l *load) homelab() {
 	l.deployment(app{"jobs", "bullmq-worker", 4, "100m", "192Mi", nil})
 	l.deployment(app{"web", "blog", 2, "50m", "64Mi", nil})
 	l.deployment(app{"web", "status-page", 3, "50m", "64Mi", nil}.spread())
-	l.statefulSet(app{"db", "postgres", 3, "250m", "512Mi", nil}.apart())
+	l.statefulSet(app{"db", "postgres", min(3, houses), "250m", "512Mi", nil}.apart())
 	l.daemonSet(app{"monitoring", "node-exporter", 0, "20m", "32Mi", nil})
 	job := batchv1.JobSpec{Template: app{name: "dump", cpu: "50m", memory: "64Mi"}.template()}
 	job.Template.Spec.RestartPolicy = corev1.RestartPolicyNever

@@ -20,7 +20,7 @@ func (r *Rig) startMetrics(ctx context.Context, c kubernetes.Interface) error {
 	if r.cfg.NoMetrics {
 		return nil
 	}
-	if _, err := r.ca.valid("metrics", "localhost", nil, []string{"localhost", "127.0.0.1", "metrics-server.kube-system.svc"}); err != nil {
+	if _, err := r.ca.valid("metrics", "localhost", []string{"localhost", "127.0.0.1", "metrics-server.kube-system.svc"}); err != nil {
 		return err
 	}
 	_, err := r.launch("metrics-server", "", r.bin["metrics-server"], "--kubeconfig="+r.Kubeconfig("admin"),

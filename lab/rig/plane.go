@@ -97,13 +97,13 @@ func (r *Rig) writePlaneKeys() error {
 	for i := range 3 {
 		hosts = append(hosts, nodeAddress(i*max(1, r.cfg.PerHouse)))
 	}
-	if _, err := r.ca.valid("apiserver", "kube-apiserver", nil, hosts); err != nil {
+	if _, err := r.ca.valid("apiserver", "kube-apiserver", hosts); err != nil {
 		return err
 	}
-	if _, err := r.ca.valid("aggregator", "aggregator", nil, nil); err != nil {
+	if _, err := r.ca.valid("aggregator", "aggregator", nil); err != nil {
 		return err
 	}
-	if _, err := r.ca.valid("kubelet", "kubelet", nil, []string{"127.0.0.1", "localhost"}); err != nil {
+	if _, err := r.ca.valid("kubelet", "kubelet", []string{"127.0.0.1", "localhost"}); err != nil {
 		return err
 	}
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

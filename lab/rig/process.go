@@ -82,20 +82,6 @@ func (c *Component) kill() {
 	}
 }
 
-// stop asks the process to end and kills it when it takes too long.
-func (c *Component) stop() {
-	if c.done == nil || !c.Up() {
-		c.kill()
-		return
-	}
-	_ = syscall.Kill(c.PID, syscall.SIGTERM)
-	select {
-	case <-c.done:
-	case <-time.After(3 * time.Second):
-		c.kill()
-	}
-}
-
 // startTime is field 22 of /proc/PID/stat: clock ticks after boot.
 func startTime(pid int) (string, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

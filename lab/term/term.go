@@ -73,7 +73,7 @@ func (t *Term) read() {
 		}
 		if err != nil { // EIO once the program has ended
 			_ = t.Cmd.Wait()
-			_ = t.screen.Emulator.Close()
+			_ = t.screen.Close()
 			close(t.done)
 			return
 		}
