@@ -24,7 +24,7 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
-	cmd.AddCommand(newUp(), newBuild(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(),
+	cmd.AddCommand(newUp(), newBuild(), newBench(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(),
 		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
 	return cmd
 }
@@ -46,9 +46,9 @@ func newUp() *cobra.Command {
 	fs.IntVar(&cfg.Nodes, "nodes", 0, "so many machines, dealt round over --sites")
 	fs.IntVar(&cfg.Sites, "sites", 3, "how many sites --nodes are dealt over")
 	fs.IntVar(&cfg.Pods, "pods", 0, "so many pods in place of the homelab's workloads")
-	fs.DurationVar(&cfg.Grace, "grace", 12*time.Second, "node-monitor-grace-period")
+	fs.DurationVar(&cfg.Grace, "grace", 0, "node-monitor-grace-period (default 12s; 50s for more than 100 nodes)")
 	fs.DurationVar(&cfg.Tolerations, "tolerations", 10*time.Second, "how long pods stay on a lost machine")
-	fs.DurationVar(&cfg.Lease, "lease", 8*time.Second, "how long a machine's heartbeat holds")
+	fs.DurationVar(&cfg.Lease, "lease", 0, "how long a machine's heartbeat holds (default 8s; 40s for more than 100 nodes)")
 	fs.Float64Var(&cfg.EvictRate, "evict-rate", 0.1, "machines a second and house that pods are evicted from")
 	fs.BoolVar(&cfg.NoMetrics, "no-metrics", false, "no metrics-server")
 	fs.BoolVar(&cfg.Broken, "broken", false, "add a workload that fits nowhere")

@@ -3,6 +3,7 @@ module github.com/geotop/geotop/lab
 go 1.26.0
 
 require (
+	charm.land/bubbletea/v2 v2.0.9
 	github.com/charmbracelet/x/vt v0.0.0-20260823001701-96af6d2cb5f6
 	github.com/creack/pty v1.1.24
 	github.com/spf13/cobra v1.10.2

@@ -85,20 +85,26 @@ func (t *printer) reasons(w *model.World) {
 	for _, r := range w.Reasons {
 		lead := []view.Cell{view.Mark(r.Severity), {Text: " "}, {Text: r.Object, Token: themes.Strong}, {Text: "  "}}
 		indent := text.Width(view.Line(lead).Text())
-		lines := text.Wrap(model.Clean(r.Text, 0), max(20, t.width-indent))
-		for i, l := range lines {
-			if i == 0 {
-				t.line(append(lead, view.Cell{Text: l})...)
-			} else {
-				t.raw("    " + l)
-			}
-		}
+		words := model.Clean(r.Text, 0)
+		lines := append(text.Wrap(words, max(20, t.width-indent)), "")
+		t.line(append(lead, view.Cell{Text: lines[0]})...)
+		t.indented(strings.TrimSpace(strings.TrimPrefix(words, lines[0])))
+	}
+}
+
+// indented writes text under what it belongs to.
+func (t *printer) indented(s string) {
+	if s == "" {
+		return
+	}
+	for _, l := range text.Wrap(s, max(20, t.width-4)) {
+		t.raw("    " + l)
 	}
 }
 
 // sources lists the sources that are not well; all of them when asked to.
 func (t *printer) sources(w *model.World, all bool) {
-	headed := false
+	headed, hinted := false, ""
 	lost := map[string]bool{} // groups whose server does not answer: their parts say the same
 	for _, s := range w.Sources {
 		if !all && (s.Status == model.SourceOK || s.Status == model.SourceAbsent || lost[s.Cluster+"/"+s.Group()]) {
@@ -120,9 +126,10 @@ func (t *printer) sources(w *model.World, all bool) {
 		if s.Status == model.SourceForbidden || tail == "" {
 			tail = s.Error
 		}
-		if s.Hint != "" {
-			tail += " (" + s.Hint + ")"
-		}
 		t.line(view.Cell{Text: fmt.Sprintf("%-18s %-10s %5s  ", s.Name, s.Status, age)}, view.Cell{Text: tail, Token: themes.Dim})
+		if s.Hint != hinted {
+			t.indented(s.Hint)
+			hinted = s.Hint
+		}
 	}
 }

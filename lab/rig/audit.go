@@ -28,11 +28,16 @@ type Request struct {
 	At   time.Time
 }
 
-func (r *Rig) auditLog() string { return filepath.Join(r.Dir, "audit.log") }
+func (r *Rig) auditLog() string { return filepath.Join(r.Dir, auditFile) }
+
+const auditFile = "audit.log"
 
 // Requests gives what the observer asked since the rig came up.
-func (r *Rig) Requests() ([]Request, error) {
-	f, err := os.Open(r.auditLog())
+func (r *Rig) Requests() ([]Request, error) { return RequestsIn(r.Dir) }
+
+// RequestsIn is Requests for the rig whose folder is dir, whoever owns it.
+func RequestsIn(dir string) ([]Request, error) {
+	f, err := os.Open(filepath.Join(dir, auditFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

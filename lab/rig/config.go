@@ -26,9 +26,9 @@ type Config struct {
 	Sites    int // 3
 	Pods     int // when set: so many pods of many workloads in place of the homelab
 
-	Grace       time.Duration // node-monitor-grace-period; 12 s
+	Grace       time.Duration // node-monitor-grace-period; 12 s, with over 100 nodes 50 s as by default
 	Tolerations time.Duration // how long pods stay on a lost node; 10 s
-	Lease       time.Duration // lease of a node, renewed at a quarter of it; 8 s
+	Lease       time.Duration // lease of a node, renewed at a quarter of it; 8 s, with over 100 nodes 40 s as by default
 	EvictRate   float64       // nodes a second and zone; 0.1 as by default
 
 	NoMetrics bool                             // no metrics-server
@@ -53,8 +53,12 @@ func (c *Config) complete() error {
 		def(&c.Sites, 3)
 		c.Houses = c.Sites
 	}
-	defTime(&c.Grace, 12*time.Second)
 	defTime(&c.Tolerations, 10*time.Second)
+	if c.Nodes > 100 { // a thousand hasty kubelets are all that the API server would serve
+		defTime(&c.Grace, 50*time.Second)
+		defTime(&c.Lease, 40*time.Second)
+	}
+	defTime(&c.Grace, 12*time.Second)
 	defTime(&c.Lease, 8*time.Second)
 	if c.EvictRate == 0 {
 		c.EvictRate = 0.1

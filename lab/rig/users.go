@@ -53,9 +53,15 @@ func (r *Rig) Kubeconfig(user string) string { return filepath.Join(r.Dir, "kube
 // KubeconfigFor writes a kubeconfig of the user for another address of the API,
 // a proxy's for one.
 func (r *Rig) KubeconfigFor(user, address string) (string, error) {
-	path := filepath.Join(r.Dir, "kubeconfig-"+user+"-"+fileName(address))
-	p := pair{filepath.Join(r.ca.dir, user+".crt"), filepath.Join(r.ca.dir, user+".key")}
-	return path, writeKubeconfig(path, "https://"+address, r.ca.file(), user, p)
+	return KubeconfigIn(r.Dir, user, address)
+}
+
+// KubeconfigIn is KubeconfigFor for the rig whose folder is dir, whoever owns it.
+func KubeconfigIn(dir, user, address string) (string, error) {
+	path := filepath.Join(dir, "kubeconfig-"+user+"-"+fileName(address))
+	pki := (&authority{dir: filepath.Join(dir, "pki")})
+	p := pair{filepath.Join(pki.dir, user+".crt"), filepath.Join(pki.dir, user+".key")}
+	return path, writeKubeconfig(path, "https://"+address, pki.file(), user, p)
 }
 
 // RestConfig reaches the API as the user, without client-go's own rate limit.
