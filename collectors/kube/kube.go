@@ -144,7 +144,7 @@ func (c *Collector) addEvents(cluster string) {
 func (c *Collector) Run(ctx context.Context, changed func()) {
 	c.api.changed = changed
 	defer c.api.close()
-	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.pods.run, c.servers.run, c.usage.run}
+	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run}
 	for _, m := range c.controllers {
 		runs = append(runs, m.run)
 	}
@@ -156,6 +156,22 @@ func (c *Collector) Run(ctx context.Context, changed func()) {
 		wg.Go(func() { run(ctx) })
 	}
 	wg.Wait()
+}
+
+// headStart is what the nodes get at most before the pods are asked for.
+const headStart = 300 * time.Millisecond
+
+// podsAfterNodes mirrors the pods, once the nodes are there: which house is up
+// is the first thing to be seen, and the pods are the bulk by far.
+func (c *Collector) podsAfterNodes(ctx context.Context) {
+	timer := time.NewTimer(headStart)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-c.nodes.tried:
+	case <-timer.C:
+	}
+	c.pods.run(ctx)
 }
 
 // Facts adds the cluster to f.

@@ -44,6 +44,9 @@ type mirror[T any] struct {
 	api   *api
 	table *table[T]
 
+	first sync.Once
+	tried chan struct{} // closed once the first list has come or failed
+
 	mu     sync.Mutex
 	source model.Source
 	synced bool   // the table holds a whole list
@@ -53,7 +56,7 @@ type mirror[T any] struct {
 
 func newMirror[T any](a *api, k kind[T]) *mirror[T] {
 	return &mirror[T]{
-		kind: k, api: a, table: newTable(k.key),
+		kind: k, api: a, table: newTable(k.key), tried: make(chan struct{}),
 		source: model.Source{Cluster: a.cluster, Name: k.source, Status: model.SourcePending, Optional: k.optional},
 	}
 }
@@ -108,7 +111,9 @@ func pause(ctx context.Context, d time.Duration) {
 // ended in good order is no error.
 func (m *mirror[T]) cycle(ctx context.Context) error {
 	if m.rv == "" {
-		if err := m.list(ctx); err != nil {
+		err := m.list(ctx)
+		m.first.Do(func() { close(m.tried) })
+		if err != nil {
 			return err
 		}
 	}
