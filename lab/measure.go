@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/geotop/geotop/lab/bench"
+	"github.com/geotop/geotop/lab/pictures"
 	"github.com/geotop/geotop/lab/rig"
 )
 
@@ -47,6 +48,26 @@ func newBench() *cobra.Command {
 		}
 		return bench.Run(ctx, cfg)
 	}}
+}
+
+func newPictures() *cobra.Command {
+	out := ""
+	cmd := &cobra.Command{Use: "pictures", Short: "draw the docs' pictures from the demo", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		tmp, err := os.MkdirTemp("", "geotop-pictures-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(tmp)
+		ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Minute)
+		defer cancel()
+		binary := filepath.Join(tmp, "geotop")
+		if err := build(ctx, "..", binary, "./cmd/geotop"); err != nil {
+			return err
+		}
+		return pictures.Draw(ctx, binary, out)
+	}}
+	cmd.Flags().StringVar(&out, "out", filepath.Join("..", "docs", "pictures"), "`folder` to write to")
+	return cmd
 }
 
 // build makes a binary of this checkout as a release is made; dir is relative

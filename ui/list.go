@@ -269,11 +269,17 @@ func (s *listScreen) drawRows(a *App, width, height int) []string {
 	return lines
 }
 
-// rowStyle draws a row; the selected one and stale ones get one style as a whole.
+// rowStyle draws a row; the selected one and stale ones get one style as a whole,
+// but that the selected one keeps its mark's colour.
 func rowStyle(th *themes.Theme, l view.Layout, cells []view.Cell, width int, selected, stale bool) string {
 	switch {
 	case selected:
-		return th.Paint(themes.Selected, text.Fit(l.Row(th, cells, false), width))
+		row, mark := text.Fit(l.Row(th, cells, false), width), cells[0].Text
+		rest, led := strings.CutPrefix(row, mark)
+		if !led || stale {
+			return th.Paint(themes.Selected, row)
+		}
+		return th.Paint(cells[0].Token, mark) + th.Paint(themes.Selected, rest)
 	case stale:
 		return th.Paint(themes.Dim, l.Row(th, cells, false))
 	default:

@@ -94,13 +94,17 @@ func (s *pageScreen) draw(a *App, width, height int) []string {
 	return lines[s.first:min(s.count, s.first+height)]
 }
 
-// wrapLine draws a line; the last cell flows on under itself.
+// wrapLine draws a line; the last cell flows on under itself. One word alone
+// is not worth a line of its own and is cut.
 func wrapLine(th *themes.Theme, l view.Line, width int) []string {
 	if text.Width(l.Text()) <= width || len(l) == 0 {
 		return []string{l.Draw(th, width)}
 	}
 	head, last := l[:len(l)-1], l[len(l)-1]
 	indent := text.Width(head.Text())
+	if indent+4 < width && !strings.Contains(last.Text, " ") {
+		return []string{l.Draw(th, width)}
+	}
 	if indent > width/2 {
 		indent = min(2, width)
 		out := []string{head.Draw(th, width)}

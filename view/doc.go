@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,6 +107,14 @@ func (d *doc) events(match func(*model.Event) bool, most int) {
 		}
 	}
 	d.end(most)
+}
+
+// plural gives "1 server", "2 servers".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // age is how long ago t was, "" when never.

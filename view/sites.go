@@ -162,7 +162,7 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 	d.field("region", s.Region)
 	d.field("since", agoOr(w, s.Since))
 	d.field("nodes", fmt.Sprintf("%d of %d ready, %d cordoned", s.Ready, s.Nodes, s.Cordoned))
-	d.field("control plane", fmt.Sprintf("%d servers, %d etcd voters", s.ControlPlanes, s.Voters))
+	d.field("control plane", plural(s.ControlPlanes, "server")+", "+plural(s.Voters, "etcd voter"))
 	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))
 	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
 	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// geotop runs the command in this process.
+func geotop(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+func TestExitCodesFollowTheState(t *testing.T) {
+	for scenario, want := range map[string]int{"healthy": 0, "weak": 1, "powercut": 2} {
+		if out, errs, code := geotop(t, "--demo="+scenario, "--once", "--check"); code != want {
+			t.Errorf("--demo=%s --check: exit code %d, want %d\n%s%s", scenario, code, want, out, errs)
+		}
+		if _, _, code := geotop(t, "--demo="+scenario, "--once"); code != 0 {
+			t.Errorf("--demo=%s without --check: exit code %d", scenario, code)
+		}
+	}
+}
+
+// What --once prints is what --from opens: same findings, same exit code.
+func TestASavedWorldOpensAgain(t *testing.T) {
+	doc, _, _ := geotop(t, "--demo=powercut", "-o", "json")
+	file := filepath.Join(t.TempDir(), "world.json")
+	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, errs, code := geotop(t, "--from", file, "-o", "json", "--check")
+	if code != 2 || again != doc {
+		t.Errorf("exit code %d, %s; the document came back changed: %v", code, errs, again != doc)
+	}
+	table, _, _ := geotop(t, "--from", file, "--once")
+	if !strings.Contains(table, "curepipe DARK") {
+		t.Errorf("as a table:\n%s", table)
+	}
+}
+
+func TestSiteNarrowsEverything(t *testing.T) {
+	out, _, code := geotop(t, "--demo=powercut", "--site", "moka", "-o", "json", "--check")
+	var doc struct {
+		Status string
+		Sites  []struct{ Name string }
+		Nodes  []struct{ Site string }
+		Pods   []struct{ Site string }
+	}
+	if err := json.Unmarshal([]byte(out), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Sites) != 1 || doc.Sites[0].Name != "moka" || len(doc.Nodes) != 3 {
+		t.Errorf("%d sites, %d nodes", len(doc.Sites), len(doc.Nodes))
+	}
+	for _, p := range doc.Pods {
+		if p.Site != "moka" {
+			t.Errorf("a pod of %q", p.Site)
+		}
+	}
+	if code == 2 {
+		t.Error("another house's outage is this one's verdict")
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	for _, args := range [][]string{
+		{"--frobnicate"}, {"somewhere"}, {"-o", "xml", "--demo"}, {"--theme", "neon", "--demo"}, {"--color", "maybe", "--demo"},
+		{"--demo=sunny"}, {"--demo", "--from", "x"}, {"--timeout", "0s", "--demo"}, {"--timeout", "soon"}, {"--from", "/nowhere"},
+		{"--kubeconfig", "/nowhere", "--once"}, {"--once"}, {"--demo", "--site", "mars", "--once"},
+	} {
+		out, errs, code := geotop(t, args...)
+		if code != exitUsage || !strings.HasPrefix(errs, "geotop: ") || out != "" {
+			t.Errorf("%q: exit code %d, stdout %q, stderr %q", args, code, out, errs)
+		}
+	}
+}
+
+func TestHelpVersionAndCompletion(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--help"}, "--low-bandwidth"},
+		{[]string{"version"}, "geotop "},
+		{[]string{"completion", "bash"}, "__geotop"},
+		{[]string{"__complete", "--demo", ""}, ""},
+		{[]string{"__complete", "--theme", ""}, "high-contrast"},
+		{[]string{"__complete", "--output", ""}, "nagios"},
+	} {
+		out, errs, code := geotop(t, tc.args...)
+		if code != 0 || !strings.Contains(out, tc.want) {
+			t.Errorf("%q: exit code %d, %q\n%s", tc.args, code, out, errs)
+		}
+	}
+}
