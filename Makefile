@@ -1,0 +1,56 @@
+# Commands for everybody; CONTRIBUTING.md says when to use which.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+TESTFLAGS ?=
+PREFIX    ?= $(HOME)/.local
+
+.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale fuzz lab clean
+
+build: ## the binary, as released
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
+
+install: build
+	install -Dm755 dist/geotop $(PREFIX)/bin/geotop
+
+test: test-root test-lab ## everything; the first time builds Kubernetes' components for the lab
+
+test-root: ## geotop itself: fast, talks to nobody
+	$(GO) vet ./...
+	$(GO) test -race $(TESTFLAGS) ./...
+
+test-lab: ## against real components on loopback
+	cd lab && $(GO) vet ./...
+	cd lab && $(GO) run . build
+	cd lab && $(GO) test -p 1 -timeout 20m $(TESTFLAGS) ./...
+
+lint: ## the linter is pinned in tools/go.mod
+	mkdir -p dist
+	cd tools && $(GO) build -o ../dist/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	dist/golangci-lint run ./...
+	cd lab && ../dist/golangci-lint run -c ../.golangci.yml ./...
+
+golden: ## golden screens and outputs, and docs/schema.json: look at the difference before you commit it
+	$(GO) test ./ui ./output -update
+
+pictures: ## docs/pictures, from the demo
+	cd lab && $(GO) run . pictures
+
+bench: ## what single steps cost
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## each for a while
+	$(GO) test ./ui -run '^$$' -fuzz FuzzScreens -fuzztime 1m
+	$(GO) test ./model -run '^$$' -fuzz FuzzRead -fuzztime 1m
+	$(GO) test ./collectors/kube -run '^$$' -fuzz FuzzFrames -fuzztime 1m
+
+bench-scale: ## the whole process on 1000 nodes in 50 sites with 20,000 pods; some ten minutes
+	cd lab && $(GO) build -o ../dist/lab .
+	set -e; d=$$(mktemp -d)/lab; trap 'dist/lab down --dir '$$d EXIT; \
+	dist/lab up --dir $$d --nodes 1000 --sites 50 --pods 20000 --no-metrics --ttl 1h && dist/lab bench --dir $$d
+
+lab: ## a small lab to try geotop on: make lab, then eval what it prints
+	cd lab && $(GO) run . up
+
+clean:
+	rm -rf dist
