@@ -303,7 +303,7 @@ func violations(at string, schema map[string]any, v any) (problems []string) {
 	if many, ok := schema["type"].([]any); ok {
 		types = many
 	}
-	if kind := infer([]any{v})["type"]; !slices.Contains(types, kind.(any)) {
+	if kind := infer([]any{v})["type"]; !slices.Contains(types, kind) {
 		return []string{fmt.Sprintf("%s is %v, the contract says %v", at, kind, schema["type"])}
 	}
 	switch v := v.(type) {

@@ -45,7 +45,9 @@ func TestColumnsFitEveryWidth(t *testing.T) {
 				if slices.Contains(layout.Columns, lost) {
 					continue
 				}
-				better := slices.ContainsFunc(layout.Columns, func(c int) bool { return (infos[c].Rank < infos[lost].Rank || infos[c].Rank == infos[lost].Rank && c < lost) && !slices.Contains(before, c) })
+				better := slices.ContainsFunc(layout.Columns, func(c int) bool {
+					return (infos[c].Rank < infos[lost].Rank || infos[c].Rank == infos[lost].Rank && c < lost) && !slices.Contains(before, c)
+				})
 				if !better {
 					t.Errorf("%s at %d lost column %q for nothing better", l.Info().Name, width, infos[lost].Title)
 				}
