@@ -337,7 +337,7 @@ func (m *mirror[T]) section(server model.Source) model.Section[T] {
 		if server.ObservedAt.After(s.ObservedAt) {
 			s.ObservedAt = server.ObservedAt
 		}
-	case server.Status == model.SourceOK || s.Status == model.SourceForbidden || s.Status == model.SourceAbsent:
+	case server.Status == model.SourceOK || server.Status == model.SourcePending || s.Status == model.SourceForbidden || s.Status == model.SourceAbsent:
 	case s.ObservedAt.IsZero() && server.Status != model.SourcePending:
 		s.Status, s.Error, s.Hint = model.SourceFailed, server.Error, server.Hint
 	case !s.ObservedAt.IsZero():
