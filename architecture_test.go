@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"view":            {"model", "text", "themes"},
 	"output":          {"model", "text", "themes", "view"},
 	"ui":              {"keymap", "model", "text", "themes", "view"},
+	"internal/golden": {},
 	"cmd/geotop":      {"collectors", "collectors/kube", "demo", "keymap", "model", "output", "themes", "ui"},
 }
 

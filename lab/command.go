@@ -79,11 +79,7 @@ func newDown() *cobra.Command {
 func newStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{Use: "status", Short: "what runs, and how the houses are", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		d, err := current()
-		if err != nil {
-			return err
-		}
-		body, err := ask(d, "status", nil)
+		body, s, err := status()
 		if err != nil {
 			return err
 		}
@@ -91,14 +87,22 @@ func newStatus() *cobra.Command {
 			_, err = cmd.OutOrStdout().Write(body)
 			return err
 		}
-		var s rig.Status
-		if err := json.Unmarshal(body, &s); err != nil {
-			return err
-		}
 		return printStatus(cmd, s)
 	}}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+// status asks the lab how it is: as it said it, and read.
+func status() (body []byte, s rig.Status, err error) {
+	d, err := current()
+	if err != nil {
+		return nil, s, err
+	}
+	if body, err = ask(d, "status", nil); err != nil {
+		return nil, s, err
+	}
+	return body, s, json.Unmarshal(body, &s)
 }
 
 func printStatus(cmd *cobra.Command, s rig.Status) error {

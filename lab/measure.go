@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,21 +14,12 @@ import (
 
 	"github.com/geotop/geotop/lab/bench"
 	"github.com/geotop/geotop/lab/pictures"
-	"github.com/geotop/geotop/lab/rig"
 )
 
 func newBench() *cobra.Command {
 	return &cobra.Command{Use: "bench", Short: "measure geotop on the lab that is up: times, CPU, memory, bytes", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		d, err := current()
+		_, s, err := status()
 		if err != nil {
-			return err
-		}
-		body, err := ask(d, "status", nil)
-		if err != nil {
-			return err
-		}
-		var s rig.Status
-		if err := json.Unmarshal(body, &s); err != nil {
 			return err
 		}
 		tmp, err := os.MkdirTemp("", "geotop-bench-")
@@ -39,7 +29,7 @@ func newBench() *cobra.Command {
 		defer os.RemoveAll(tmp)
 		ctx, cancel := context.WithTimeout(cmd.Context(), 15*time.Minute)
 		defer cancel()
-		cfg := bench.Config{Dir: d, API: strings.TrimPrefix(s.API, "https://"), Out: cmd.OutOrStdout(), Geotop: filepath.Join(tmp, "geotop"), Hello: filepath.Join(tmp, "hello")}
+		cfg := bench.Config{Dir: s.Dir, API: strings.TrimPrefix(s.API, "https://"), Out: cmd.OutOrStdout(), Geotop: filepath.Join(tmp, "geotop"), Hello: filepath.Join(tmp, "hello")}
 		if err := build(ctx, "..", cfg.Geotop, "./cmd/geotop"); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -18,11 +17,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/geotop/geotop/demo/still"
+	"github.com/geotop/geotop/internal/golden"
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/themes"
 )
-
-var update = flag.Bool("update", false, "write the golden outputs and the schema anew")
 
 var stills = map[string]*model.World{}
 
@@ -54,31 +52,11 @@ func printed(t testing.TB, w *model.World, format string, opt Options) string {
 	return b.String()
 }
 
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; make golden writes it", err)
-	}
-	if string(want) != got {
-		t.Errorf("%s differs; make golden writes it anew\n--- want\n%s--- got\n%s", path, want, got)
-	}
-}
-
 func TestGoldenOutputs(t *testing.T) {
 	for scenario, after := range map[string]time.Duration{"powercut": 3 * time.Minute, "weak": 0, "healthy": 0, "quorum": 2 * time.Minute} {
 		w := world(t, scenario, after)
 		for name, opt := range map[string]Options{"table": {Width: 80}, "wide": {}, "name": {}, "nagios": {}} {
-			golden(t, filepath.Join("testdata", "golden", scenario+"-"+name+".txt"), printed(t, w, name, opt))
+			golden.Equal(t, filepath.Join("testdata", "golden", scenario+"-"+name+".txt"), printed(t, w, name, opt))
 		}
 	}
 }
@@ -218,7 +196,7 @@ func TestSchemaHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
+	if golden.Updating() {
 		if err := os.WriteFile(path, append(got, '\n'), 0o644); err != nil {
 			t.Fatal(err)
 		}

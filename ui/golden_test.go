@@ -2,9 +2,7 @@ package ui
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,11 +13,10 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/geotop/geotop/demo/still"
+	"github.com/geotop/geotop/internal/golden"
 	"github.com/geotop/geotop/keymap"
 	"github.com/geotop/geotop/model"
 )
-
-var update = flag.Bool("update", false, "write the golden screens anew")
 
 // fixed is a Feed whose World never changes.
 type fixed struct{ world *model.World }
@@ -99,27 +96,10 @@ func keyMsg(k string) tea.KeyPressMsg {
 // frame is the screen as plain text.
 func frame(a *App) string { return ansi.Strip(a.frame) }
 
-// golden compares a screen with its file in testdata.
-func golden(t *testing.T, name, got string) {
+// equal compares a screen with its file in testdata.
+func equal(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "golden", name+".txt")
-	got += "\n"
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; make golden writes it", err)
-	}
-	if string(want) != got {
-		t.Errorf("%s differs; make golden writes it anew\n--- want\n%s--- got\n%s", path, want, got)
-	}
+	golden.Equal(t, filepath.Join("testdata", "golden", name+".txt"), got+"\n")
 }
 
 // fits reports lines that are too many or too wide for the screen.
@@ -151,7 +131,7 @@ func TestGoldenPanes(t *testing.T) {
 				if err := fits(a); err != nil {
 					t.Error(err)
 				}
-				golden(t, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), frame(a))
+				equal(t, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), frame(a))
 			})
 		}
 	}
@@ -163,7 +143,7 @@ func TestGoldenStates(t *testing.T) {
 		for _, size := range [][2]int{{46, 19}, {80, 24}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", m.scenario, size[0], size[1]), func(t *testing.T) {
 				a := open(t, worldOf(t, m), size[0], size[1])
-				golden(t, fmt.Sprintf("home-%s-%dx%d", m.scenario, size[0], size[1]), frame(a))
+				equal(t, fmt.Sprintf("home-%s-%dx%d", m.scenario, size[0], size[1]), frame(a))
 			})
 		}
 	}
