@@ -49,7 +49,7 @@ func newCommand() *cobra.Command {
 		Short:         "the cockpit for Kubernetes clusters stretched across houses",
 		Long:          long,
 		Example:       examples,
-		Args:          cobra.NoArgs,
+		Args:          f.noArguments,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -80,6 +80,17 @@ func newCommand() *cobra.Command {
 	cmd.AddCommand(newVersion())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
 	return cmd
+}
+
+// noArguments refuses arguments, and knows the one that is likely meant for a flag.
+func (f *flags) noArguments(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if f.demo != "" {
+		return usage("unexpected argument %q; a scenario is given as --demo=%s", args[0], args[0])
+	}
+	return usage("unexpected argument %q; see geotop --help", args[0])
 }
 
 func scenarioNames() string {

@@ -157,7 +157,11 @@ func source(w *model.World, name string) model.Source {
 // allWell waits until every node is ready again and every workload of the lab whole.
 func allWell(t testing.TB) {
 	t.Helper()
-	if err := shared.WaitNodes(within(t, patience), client); err != nil {
+	ctx := within(t, patience)
+	if err := shared.WaitNodes(ctx, client); err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.WaitWorkloads(ctx, client); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -236,6 +236,53 @@ func (r *Rig) waitPods(ctx context.Context, c kubernetes.Interface, want int) er
 	}
 }
 
+// WaitWorkloads waits until every Deployment, StatefulSet and DaemonSet has all
+// the pods it wants, ready.
+func (r *Rig) WaitWorkloads(ctx context.Context, c kubernetes.Interface) error {
+	for {
+		short, err := shortOfPods(ctx, c)
+		if err == nil && len(short) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%v lack pods (%v): %w", short, err, context.Cause(ctx))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// shortOfPods names the workloads that are not whole.
+func shortOfPods(ctx context.Context, c kubernetes.Interface) (short []string, err error) {
+	check := func(name string, ready, desired int32) {
+		if ready < desired {
+			short = append(short, name)
+		}
+	}
+	deployments, err := c.AppsV1().Deployments("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range deployments.Items {
+		check(d.Name, d.Status.ReadyReplicas, *d.Spec.Replicas)
+	}
+	sets, err := c.AppsV1().StatefulSets("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sets.Items {
+		check(s.Name, s.Status.ReadyReplicas, *s.Spec.Replicas)
+	}
+	daemons, err := c.AppsV1().DaemonSets("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range daemons.Items {
+		check(d.Name, d.Status.NumberReady, d.Status.DesiredNumberScheduled)
+	}
+	return short, nil
+}
+
 func readyPods(ctx context.Context, c kubernetes.Interface) (int, error) {
 	n := 0
 	deployments, err := c.AppsV1().Deployments("").List(ctx, metav1.ListOptions{ResourceVersion: "0"})

@@ -473,8 +473,11 @@ func TestProxy(t *testing.T) {
 		t.Errorf("released: %v", err)
 	}
 	p.Set(Slow{Refuse: true})
-	if _, err := round(dial(), "refused"); err == nil {
-		t.Error("a new connection passed although refused")
+	if refused, err := net.Dial("tcp", p.Address()); err == nil { // or reset before it stood
+		if _, err := round(refused, "refused"); err == nil {
+			t.Error("a new connection passed although refused")
+		}
+		refused.Close()
 	}
 	if _, err := round(c, "old"); err != nil {
 		t.Errorf("refusing cut an old connection: %v", err)
