@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -246,7 +247,7 @@ func (r *Rig) WaitWorkloads(ctx context.Context, c kubernetes.Interface) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%v lack pods (%v): %w", short, err, context.Cause(ctx))
+			return fmt.Errorf("%v lack pods: %w", short, errors.Join(err, context.Cause(ctx)))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
