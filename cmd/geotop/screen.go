@@ -26,10 +26,10 @@ func noScreen() string {
 	}
 }
 
-// fps bounds how soon a finished frame is written: after 50 ms. The gate decides
+// fps bounds how soon a finished frame is written: after 40 ms. The gate decides
 // how many there are. The framework's ticker runs on while nothing changes, and
 // at its default of 60 it is the largest part of what idling costs.
-const fps = 20
+const fps = 25
 
 // gate is the least time between frames that nobody asked for by a key.
 func (f *flags) gate() time.Duration {
