@@ -62,6 +62,7 @@ type Workload struct {
 	worst  Severity // of its pods
 	newest time.Time
 	behind string // trouble of a pod that cannot end because its node is lost
+	lost   bool   // a pod it counts on is on a node that is lost: it is not just starting
 }
 
 // SiteCounts counts a workload's pods by site, sorted by site; a JSON object by site.
@@ -111,6 +112,7 @@ func (w *Workload) add(p *Pod, node *Node, now time.Time) {
 		return
 	}
 	w.Pods++
+	w.lost = w.lost || node != nil && !alive
 	if p.Created.After(w.newest) {
 		w.newest = p.Created
 	}
@@ -153,7 +155,7 @@ func (w *Workload) judge(c, lastJob *Controller, now time.Time) {
 		w.State = WorkloadIdle
 	case w.Ready >= w.Desired:
 		w.State = WorkloadOK
-	case young && w.worst < Critical:
+	case young && w.worst < Critical && !w.lost:
 		w.State = WorkloadStarting
 	case w.Ready == 0:
 		w.State = WorkloadDown

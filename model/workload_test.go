@@ -196,6 +196,24 @@ func TestPodLeftBehindOnALostNode(t *testing.T) {
 	}
 }
 
+// What is young is given time to start, but not on a machine that is lost.
+func TestYoungWorkloadOnALostNodeIsDown(t *testing.T) {
+	b := houses()
+	d := b.deployment("blog", "curepipe-2")
+	d.Created, b.c.Pods.Items[0].Created, b.c.Pods.Items[0].Ready = ago(10*time.Second), ago(10*time.Second), false
+	if wl := workload(t, b.world(), "Deployment/web/blog"); wl.State != WorkloadStarting {
+		t.Errorf("its node is well: %s", wl.State)
+	}
+	for _, n := range b.c.Nodes.Items {
+		if n.Name == "curepipe-2" {
+			dark(n, b)
+		}
+	}
+	if wl := workload(t, b.world(), "Deployment/web/blog"); wl.State != WorkloadDown {
+		t.Errorf("its node is lost: %s", wl.State)
+	}
+}
+
 func TestLostNodeIsNoGoodNews(t *testing.T) {
 	if s := (&Event{Type: "Normal", Reason: "NodeNotReady"}).Severity(); s != Warning {
 		t.Errorf("NodeNotReady is %s", s)
