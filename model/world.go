@@ -281,6 +281,14 @@ func (w *World) Settled() bool {
 	return !slices.ContainsFunc(w.Sources, func(s Source) bool { return !s.Status.Settled() })
 }
 
+// Knows reports whether the source of that name gave anything, in every cluster
+// that has it: without, its counts are not noughts but unknown.
+func (w *World) Knows(source string) bool {
+	return !slices.ContainsFunc(w.Sources, func(s Source) bool {
+		return s.Name == source && s.Status != SourceOK && s.Status != SourceStale
+	})
+}
+
 // Looked reports whether any source gave anything, be it old: without, the
 // World is no snapshot of anything. That a server answers is not enough when it
 // lets us read nothing.

@@ -37,13 +37,13 @@ func Nodes() List {
 			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 4, Min: 5, Ideal: 10, Max: 20, Middle: true}, cell: func(_ *model.World, n *model.Node) Cell { return plain(n.Site) }},
 			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 8, Ideal: 11, Max: 21}, cell: func(_ *model.World, n *model.Node) Cell { return nodeState(n) }},
 			{ColumnInfo: ColumnInfo{Title: "ROLES", Rank: 5, Min: 5, Ideal: 7, Max: 18}, cell: func(_ *model.World, n *model.Node) Cell { return dim(NodeRoles(n)) }},
-			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 3, Min: 4, Right: true}, cell: func(_ *model.World, n *model.Node) Cell { return plain(strconv.Itoa(n.Pods)) },
+			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 3, Min: 4, Right: true}, cell: nodePods,
 				compare: func(_ *model.World, a, b *model.Node) int { return cmp.Compare(a.Pods, b.Pods) }},
 			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 2, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
-				cell:    func(_ *model.World, n *model.Node) Cell { return nodeLoad(n, nodeCPU(n)) },
+				cell:    func(w *model.World, n *model.Node) Cell { return nodeLoad(w, n, nodeCPU(n)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return compareLoad(nodeCPU, a, b) }},
 			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 2, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
-				cell:    func(_ *model.World, n *model.Node) Cell { return nodeLoad(n, nodeMemory(n)) },
+				cell:    func(w *model.World, n *model.Node) Cell { return nodeLoad(w, n, nodeMemory(n)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return compareLoad(nodeMemory, a, b) }},
 			{ColumnInfo: ColumnInfo{Title: "HEARD", Rank: 6, Min: 5, Right: true}, cell: nodeHeard,
 				compare: func(_ *model.World, a, b *model.Node) int { return b.HeartbeatAt.Compare(a.HeartbeatAt) }},
@@ -118,11 +118,18 @@ func nodeMemory(n *model.Node) share {
 }
 
 // nodeLoad shows no load for a machine that gives no sign of life.
-func nodeLoad(n *model.Node, s share) Cell {
+func nodeLoad(w *model.World, n *model.Node, s share) Cell {
 	if !n.Alive() {
 		return dim("-")
 	}
-	return load(s)
+	return loadIn(w, s)
+}
+
+func nodePods(w *model.World, n *model.Node) Cell {
+	if !w.Knows(model.SourcePods) {
+		return unknown
+	}
+	return plain(strconv.Itoa(n.Pods))
 }
 
 // nodeHeard is the age of the last sign of life, shown once it is late.

@@ -39,10 +39,10 @@ func Sites() List {
 			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 2, Min: 7, Right: true}, cell: sitePods,
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.Pods, b.Pods) }},
 			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
-				cell:    func(_ *model.World, s *model.Site) Cell { return load(siteCPU(s)) },
+				cell:    func(w *model.World, s *model.Site) Cell { return loadIn(w, siteCPU(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteCPU, a, b) }},
 			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
-				cell:    func(_ *model.World, s *model.Site) Cell { return load(siteMemory(s)) },
+				cell:    func(w *model.World, s *model.Site) Cell { return loadIn(w, siteMemory(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteMemory, a, b) }},
 			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 8, Min: 6, Ideal: 9, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
 			{ColumnInfo: ColumnInfo{Title: "SINCE", Rank: 6, Min: 5, Right: true}, cell: func(w *model.World, s *model.Site) Cell { return dim(age(w, s.Since)) },
@@ -75,7 +75,10 @@ func siteNodes(_ *model.World, s *model.Site) Cell {
 	return alert(fmt.Sprintf("%d/%d", s.Ready, s.Nodes), worseThan(s.Ready < s.Nodes, s.Severity()))
 }
 
-func sitePods(_ *model.World, s *model.Site) Cell {
+func sitePods(w *model.World, s *model.Site) Cell {
+	if !w.Knows(model.SourcePods) {
+		return unknown
+	}
 	return alert(text.Count(s.PodsReady)+"/"+text.Count(s.Pods), worseThan(s.PodsReady < s.Pods, model.Warning))
 }
 
@@ -127,6 +130,18 @@ func load(s share) Cell {
 	return c
 }
 
+// loadIn is load where the figures are known: what pods ask for is not when the
+// pods could not be read.
+func loadIn(w *model.World, s share) Cell {
+	if !s.measured && !w.Knows(model.SourcePods) {
+		return unknown
+	}
+	return load(s)
+}
+
+// unknown stands for a figure nobody could look up.
+var unknown = Cell{Text: "?", Token: themes.Unknown}
+
 func compareLoad[T any](of func(T) share, a, b T) int {
 	x, y := of(a), of(b)
 	return cmp.Compare(float64(x.part)/float64(max(1, x.whole)), float64(y.part)/float64(max(1, y.whole)))
@@ -150,7 +165,11 @@ func siteSecond(w *model.World, s *model.Site) Line {
 	if words := s.Words(w.At); words != "" {
 		return Line{alert(words, s.Severity())}
 	}
-	return Line{dim("cpu "), load(siteCPU(s)), dim("  mem "), load(siteMemory(s)), dim("  " + text.Count(s.Pods) + " pods")}
+	pods := dim("  " + text.Count(s.Pods) + " pods")
+	if !w.Knows(model.SourcePods) {
+		pods = dim("  pods unknown")
+	}
+	return Line{dim("cpu "), loadIn(w, siteCPU(s)), dim("  mem "), loadIn(w, siteMemory(s)), pods}
 }
 
 func siteDetails(w *model.World, s *model.Site) []Line {

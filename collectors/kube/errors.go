@@ -20,6 +20,7 @@ import (
 var (
 	errAbandoned = errors.New("the connection was given up: the server sent nothing any more")
 	errSilent    = fmt.Errorf("no answer for %s", idleTimeout)
+	errNoWatch   = errors.New("watching is not allowed")
 	errGone      = errors.New("the watch is too old to go on")
 )
 

@@ -16,8 +16,9 @@ import (
 
 const (
 	pageSize     = 500
-	deniedRetry  = time.Minute     // rights may be granted, kinds installed, while we run
-	watchTimeout = 5 * time.Minute // the server ends a watch after this; more at random, so that not all end at once
+	relistEvery  = 30 * time.Second // at least, where watching is not allowed
+	deniedRetry  = time.Minute      // rights may be granted, kinds installed, while we run
+	watchTimeout = 5 * time.Minute  // the server ends a watch after this; more at random, so that not all end at once
 )
 
 // kind says how one kind of object is fetched and read.
@@ -77,6 +78,10 @@ func (m *mirror[T]) run(ctx context.Context) {
 		if err == nil {
 			continue
 		}
+		if errors.Is(err, errNoWatch) {
+			pause(ctx, m.listAgain())
+			continue
+		}
 		failures++
 		m.fail(err)
 		pause(ctx, m.delay(err, failures))
@@ -118,11 +123,26 @@ func (m *mirror[T]) cycle(ctx context.Context) error {
 		}
 	}
 	err := m.watch(ctx)
-	if errors.Is(err, errGone) {
+	switch {
+	case errors.Is(err, errGone):
 		m.rv = ""
 		return nil
+	case apierrors.IsForbidden(err), apierrors.IsMethodNotSupported(err):
+		m.rv = ""
+		return errNoWatch
+	default:
+		return err
 	}
-	return err
+}
+
+// listAgain is for an account that may list and not watch: what was listed is
+// good until the next list, which comes the later the more there is.
+func (m *mirror[T]) listAgain() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	every := max(relistEvery, time.Duration(len(m.table.items()))*10*time.Millisecond)
+	m.source.Interval = every
+	return every
 }
 
 // list fetches all objects page by page. The first list shows what came so far
@@ -293,7 +313,7 @@ func (m *mirror[T]) setLive(live bool) {
 	defer m.mu.Unlock()
 	m.live = live
 	if live {
-		m.source.Status, m.source.Error, m.source.Hint = model.SourceOK, "", ""
+		m.source.Status, m.source.Error, m.source.Hint, m.source.Interval = model.SourceOK, "", "", 0
 	}
 }
 
@@ -326,10 +346,11 @@ func (m *mirror[T]) malformed(err error) {
 // section gives what is known now. server is the API's own source: while it
 // answers and our watch runs, what we hold is current.
 func (m *mirror[T]) section(server model.Source) model.Section[T] {
-	items := m.table.items()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.source
+	// Read after the status: what a status calls whole must not be an earlier part.
+	items := m.table.items()
 	s.Items = len(items)
 	s.Latency = server.Latency
 	switch {
