@@ -130,9 +130,18 @@ func TestNothingChangedNothingWritten(t *testing.T) {
 }
 
 // TestAPIServerDiesUnderTheScreen is the outage of moment one: the screen stays,
-// greys, tells the age, and recovers by itself.
+// greys, tells the age, and recovers by itself; near, and over a slow link.
 func TestAPIServerDiesUnderTheScreen(t *testing.T) {
-	s := start(t, 80, 24, nil, "--kubeconfig", shared.Kubeconfig("viewer"))
+	t.Run("near", func(t *testing.T) { diesUnderTheScreen(t, shared.Kubeconfig("viewer")) })
+	t.Run("1500 ms away", func(t *testing.T) {
+		p, kubeconfig := proxied(t, "viewer")
+		p.Set(rig.Slow{Delay: 1500 * time.Millisecond})
+		diesUnderTheScreen(t, kubeconfig)
+	})
+}
+
+func diesUnderTheScreen(t *testing.T, kubeconfig string) {
+	s := start(t, 80, 24, nil, "--kubeconfig", kubeconfig)
 	shows(t, s, "● ok", "api ok", "curepipe")
 	shared.StopAPI()
 	t.Cleanup(func() { _ = shared.StartAPI(context.Background()) })
@@ -193,6 +202,10 @@ func TestQuitInEveryState(t *testing.T) {
 	t.Run("hanging while it runs", func(t *testing.T) {
 		p, kubeconfig := proxied(t, "viewer")
 		s := start(t, 46, 19, nil, "--kubeconfig", kubeconfig)
+		shows(t, s, "● ok", "curepipe")
+		p.Set(rig.Slow{Hang: true})
+		shows(t, s, "unknown", "s!", "curepipe")
+		p.Set(rig.Slow{})
 		shows(t, s, "● ok", "curepipe")
 		p.Set(rig.Slow{Hang: true})
 		shows(t, s, "unknown", "s!", "curepipe")

@@ -73,7 +73,10 @@ func (t *Term) read() {
 		}
 		if err != nil { // EIO once the program has ended
 			_ = t.Cmd.Wait()
-			_ = t.screen.Close()
+			// Close of the emulator races with its Read; the end of its input does not.
+			if answers, ok := t.screen.InputPipe().(io.Closer); ok {
+				_ = answers.Close()
+			}
 			close(t.done)
 			return
 		}
