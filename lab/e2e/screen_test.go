@@ -74,15 +74,29 @@ func once(t *testing.T, env []string, args ...string) (stdout, stderr string, co
 }
 
 // startBudget is how many bytes a start may write at 80x24.
-const startBudget = 4000
+const startBudget = 4096
 
-func TestStartAndIdleCostLittle(t *testing.T) {
+// The demo's screens are the same every time, full ones among them; what the lab
+// shows depends on what other tests did to it.
+func TestStartCostsLittle(t *testing.T) {
+	for _, scenario := range []string{"weak", "powercut", "healthy"} {
+		s := start(t, 80, 24, nil, "--demo="+scenario)
+		shows(t, s, "curepipe", "api ok", "metrics ok")
+		if err := s.Quiet(within(t, patience), 300*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d bytes", scenario, s.Bytes())
+		if s.Bytes() > startBudget {
+			t.Errorf("%s: the start wrote %d bytes", scenario, s.Bytes())
+		}
+		leaves(t, s)
+	}
+}
+
+func TestIdleCostsLittle(t *testing.T) {
 	s := start(t, 80, 24, nil, "--kubeconfig", shared.Kubeconfig("viewer"))
 	shows(t, s, "● ok", "curepipe", "flacq", "moka", "3/3", "api ok")
 	began := s.Bytes()
-	if began > startBudget {
-		t.Errorf("the start wrote %d bytes", began)
-	}
 	const span = 20 * time.Second
 	if err := shared.WaitMetrics(within(t, patience), client); err != nil {
 		t.Fatal(err)
