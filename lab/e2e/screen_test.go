@@ -76,8 +76,6 @@ func once(t *testing.T, env []string, args ...string) (stdout, stderr string, co
 // startBudget is how many bytes a start may write at 80x24.
 const startBudget = 4096
 
-// The demo's screens are the same every time, full ones among them; what the lab
-// shows depends on what other tests did to it.
 func TestStartCostsLittle(t *testing.T) {
 	for _, scenario := range []string{"weak", "powercut", "healthy"} {
 		s := start(t, 80, 24, nil, "--demo="+scenario)
@@ -98,6 +96,9 @@ func TestIdleCostsLittle(t *testing.T) {
 	shows(t, s, "● ok", "curepipe", "flacq", "moka", "3/3", "api ok")
 	began := s.Bytes()
 	const span = 20 * time.Second
+	if began > startBudget {
+		t.Errorf("the start wrote %d bytes", began)
+	}
 	if err := shared.WaitMetrics(within(t, patience), client); err != nil {
 		t.Fatal(err)
 	}
