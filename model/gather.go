@@ -3,12 +3,13 @@ package model
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
 // gathering follows pods up to the owner at the top.
 type gathering struct {
-	cluster     string
+	facts       *ClusterFacts
 	controllers map[string]*Controller // by UID
 	tops        map[string]*Workload   // by UID of the pod's direct owner or of the top itself
 	root        map[*Workload]*Controller
@@ -22,7 +23,7 @@ func newGathering(c *ClusterFacts) *gathering {
 		n += len(s.Items)
 	}
 	g := &gathering{
-		cluster:     c.Name,
+		facts:       c,
 		controllers: make(map[string]*Controller, n),
 		tops:        make(map[string]*Workload, n),
 		root:        make(map[*Workload]*Controller, n),
@@ -83,7 +84,7 @@ func (g *gathering) top(o Owner, namespace string) *Workload {
 }
 
 func (g *gathering) add(o Owner, namespace string, ctl *Controller) *Workload {
-	w := &Workload{Cluster: g.cluster, Kind: o.Kind, Namespace: namespace, Name: o.Name, Desired: -1}
+	w := &Workload{Cluster: g.facts.Name, Kind: o.Kind, Namespace: namespace, Name: o.Name, Desired: -1}
 	if ctl != nil {
 		w.Desired, w.Created = ctl.Desired, ctl.Created
 		w.Schedule, w.LastRun, w.Suspended = ctl.Schedule, ctl.LastRun, ctl.Suspended
@@ -100,10 +101,33 @@ func (g *gathering) finish(now time.Time) []*Workload {
 		if w.Desired < 0 {
 			w.Desired = w.Pods // its API does not say: what runs is what is wanted
 		}
-		w.judge(g.root[w], g.lastJob[w], now)
+		w.judge(g.root[w], g.lastJob[w], g.facts.unread(w.Kind), now)
 	}
 	slices.SortFunc(g.list, func(a, b *Workload) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 	})
 	return g.list
+}
+
+// between is the kind that stands between a workload and its pods.
+var between = map[string]string{"Deployment": "ReplicaSet", "CronJob": "Job"}
+
+// unread names what was not read of what workloads of the kind are judged by,
+// "" when everything was: without it their pods would seem to be missing.
+func (f *ClusterFacts) unread(kind string) string {
+	sources := []Source{f.Pods.Source, f.Nodes.Source}
+	for _, k := range ControllerKinds {
+		for _, c := range f.Controllers {
+			if k.Kind == between[kind] && k.Source == c.Source.Name {
+				sources = append(sources, c.Source)
+			}
+		}
+	}
+	for _, s := range sources {
+		if s.Name != "" && s.Status != SourceOK && s.Status != SourceStale {
+			_, part, _ := strings.Cut(s.Name, "/")
+			return part
+		}
+	}
+	return ""
 }

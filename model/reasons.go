@@ -131,7 +131,7 @@ func (w *World) judgeNode(n *Node) {
 
 func (w *World) judgeWorkload(wl *Workload) {
 	sev := wl.Severity()
-	if sev == OK {
+	if sev == OK || wl.State == WorkloadUnknown { // the source it lacks is the finding
 		return
 	}
 	site, dead := w.blame(wl)

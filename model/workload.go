@@ -39,6 +39,7 @@ const (
 	WorkloadIdle     WorkloadState = "idle"     // wants no pods now
 	WorkloadDone     WorkloadState = "done"     // a Job that completed
 	WorkloadFailed   WorkloadState = "failed"   // a Job that gave up
+	WorkloadUnknown  WorkloadState = "unknown"  // what it is judged by could not be read
 )
 
 // Workload is the owner at the top of its pods, with where they run.
@@ -140,9 +141,14 @@ func (p *Pod) trouble(node *Node, now time.Time) string {
 }
 
 // judge sets State once all pods are counted. c is its own object, lastJob the
-// newest Job of a CronJob; either may be nil.
-func (w *Workload) judge(c, lastJob *Controller, now time.Time) {
+// newest Job of a CronJob; either may be nil. unread is what could not be read
+// of what the state of such a workload rests on, "" when all was.
+func (w *Workload) judge(c, lastJob *Controller, unread string, now time.Time) {
 	slices.SortFunc(w.BySite, func(a, b SiteCount) int { return cmp.Compare(a.Site, b.Site) })
+	if unread != "" {
+		w.State, w.Why = WorkloadUnknown, "its "+unread+" could not be read"
+		return
+	}
 	young := now.Sub(w.Created) < startupGrace || now.Sub(w.newest) < startupGrace
 	switch {
 	case c != nil && c.Failed:
@@ -184,6 +190,8 @@ func (w *Workload) Severity() Severity {
 		return Warning
 	case WorkloadStarting:
 		return OK
+	case WorkloadUnknown:
+		return Unknown
 	default:
 		return min(w.worst, Warning)
 	}

@@ -94,6 +94,40 @@ func TestWorkloadStates(t *testing.T) {
 	}
 }
 
+// A workload whose pods nobody could read is not down: nobody knows.
+func TestUnreadIsNotDown(t *testing.T) {
+	for _, tc := range []struct {
+		source func(b *builder) *Source
+		status SourceStatus
+		want   WorkloadState
+	}{
+		{func(b *builder) *Source { return &b.c.Pods.Source }, SourcePending, WorkloadUnknown},
+		{func(b *builder) *Source { return &b.c.Pods.Source }, SourceForbidden, WorkloadUnknown},
+		{func(b *builder) *Source { return &b.c.Nodes.Source }, SourceFailed, WorkloadUnknown},
+		{func(b *builder) *Source { return &b.c.Controllers[3].Source }, SourcePending, WorkloadUnknown},
+		{func(b *builder) *Source { return &b.c.Controllers[1].Source }, SourcePending, WorkloadDown},
+		{func(b *builder) *Source { return &b.c.Pods.Source }, SourceStale, WorkloadDown},
+	} {
+		b := houses()
+		b.controller("Deployment", "blog", 2, Owner{}) // its pods are what was not read
+		src := tc.source(b)
+		src.Status = tc.status
+		w := b.world()
+		wl := workload(t, w, "Deployment/web/blog")
+		if wl.State != tc.want {
+			t.Errorf("%s %s: %s, want %s", src.Name, tc.status, wl.State, tc.want)
+		}
+		for _, r := range w.Reasons {
+			if r.Object == wl.Object() && tc.want == WorkloadUnknown {
+				t.Errorf("%s %s: %+v", src.Name, tc.status, r)
+			}
+		}
+		if w.Status < Unknown && tc.want == WorkloadUnknown {
+			t.Errorf("%s %s: status %v", src.Name, tc.status, w.Status)
+		}
+	}
+}
+
 func TestJobs(t *testing.T) {
 	b := houses()
 	b.controller("Job", "done", 1, Owner{}).Finished = true

@@ -281,6 +281,14 @@ func (w *World) Settled() bool {
 	return !slices.ContainsFunc(w.Sources, func(s Source) bool { return !s.Status.Settled() })
 }
 
+// Awaits reports whether any of the sources of these names has not answered yet
+// and not failed yet either.
+func (w *World) Awaits(sources ...string) bool {
+	return slices.ContainsFunc(w.Sources, func(s Source) bool {
+		return !s.Status.Settled() && slices.Contains(sources, s.Name)
+	})
+}
+
 // Knows reports whether the source of that name gave anything, in every cluster
 // that has it: without, its counts are not noughts but unknown.
 func (w *World) Knows(source string) bool {

@@ -60,12 +60,13 @@ func (t *printer) list(l view.List, w *model.World) {
 	for i := range infos {
 		all[i] = i
 		infos[i].Max = 0 // nothing is shortened while there is room
+		infos[i].Gauge = false
 	}
 	cells := make([][]view.Cell, rows.Len())
 	for i := range cells {
 		cells[i] = rows.Cells(i, all)
 		for j := range cells[i] {
-			cells[i][j].Whole = 0 // figures, not gauges
+			cells[i][j].Whole = 0
 		}
 	}
 	layout := view.Fit(infos, view.Wants(infos, cells, nil), t.width)

@@ -43,6 +43,10 @@ type Config struct {
 // tick is how often ages on the screen move on by themselves.
 const tick = 5 * time.Second
 
+// hold is how long the first frame waits for the sources to have answered all:
+// near an API server they do at once, and one frame costs half of two.
+const hold = 250 * time.Millisecond
+
 // settle is how long a terminal must keep a size before the screen follows.
 const settle = 100 * time.Millisecond
 
@@ -97,7 +101,7 @@ type gateMsg struct{}
 
 // Init starts the feed.
 func (a *App) Init() tea.Cmd {
-	cmds := []tea.Cmd{a.await}
+	cmds := []tea.Cmd{a.awaitFirst}
 	if !a.cfg.NoQuery {
 		// Over SSH Bubble Tea does not ask for synchronized output by itself;
 		// a terminal that answers gets frames that cannot tear.
@@ -107,6 +111,25 @@ func (a *App) Init() tea.Cmd {
 		}
 	}
 	return tea.Batch(cmds...)
+}
+
+// awaitFirst waits until everything is known, or for as long as hold, and builds
+// the first World.
+func (a *App) awaitFirst() tea.Msg {
+	timer := time.NewTimer(hold)
+	defer timer.Stop()
+	for {
+		select {
+		case <-a.cfg.Context.Done():
+			return nil
+		case <-a.cfg.Feed.Changed():
+			if w := a.cfg.Feed.World(); w.Settled() {
+				return worldMsg{w}
+			}
+		case <-timer.C:
+			return worldMsg{a.cfg.Feed.World()}
+		}
+	}
 }
 
 // await waits for a change, or for ages to move on, and builds the World.

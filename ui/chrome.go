@@ -19,7 +19,7 @@ const (
 // redraw makes the frame anew.
 func (a *App) redraw() {
 	switch {
-	case a.width <= 0 || a.height <= 0:
+	case a.width <= 0 || a.height <= 0 || a.world == nil:
 		a.frame = ""
 	case a.width < minWidth || a.height < minHeight:
 		a.frame = a.drawTiny()
@@ -31,7 +31,7 @@ func (a *App) redraw() {
 // drawTiny is the worst state and how to leave.
 func (a *App) drawTiny() string {
 	lines := []string{text.Cut(a.headline(), a.width)}
-	if a.width < 3 && a.world != nil {
+	if a.width < 3 {
 		lines[0] = view.Mark(a.world.Status).Text
 	}
 	if a.height > 1 {
@@ -42,9 +42,6 @@ func (a *App) drawTiny() string {
 
 // headline is the state of everything in one line without style.
 func (a *App) headline() string {
-	if a.world == nil {
-		return "geotop …"
-	}
 	mark := view.Mark(a.world.Status).Text
 	if len(a.world.Reasons) == 0 {
 		return mark + " ok"
@@ -57,12 +54,9 @@ func (a *App) drawFull() string {
 	body := a.bodyHeight()
 	lines := append(make([]string, 0, a.height), a.header(), a.tabs())
 	var content []string
-	switch {
-	case a.world == nil:
-		content = []string{"", "  " + a.theme.Paint(themes.Dim, "connecting …")}
-	case a.isHome():
+	if a.isHome() {
 		content = a.drawHome(a.width, body)
-	default:
+	} else {
 		content = a.top().draw(a, a.width, body)
 	}
 	if a.question != nil {
@@ -83,7 +77,7 @@ func (a *App) drawFull() string {
 // last line.
 func (a *App) withNote(content []string, body int) []string {
 	l, ok := a.top().(*listScreen)
-	if !ok || a.world == nil || a.question != nil || a.isHome() || !l.noteLine(a) {
+	if !ok || a.question != nil || a.isHome() || !l.noteLine(a) {
 		return content
 	}
 	c := l.rows.Note(l.at)
@@ -104,14 +98,10 @@ func (a *App) header() string {
 		mode = badge{" RW ", themes.Write}
 	}
 	left := []badge{a.statusBadge()}
-	var right []badge
-	if a.world != nil {
-		if len(a.world.Clusters) > 0 {
-			left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
-		}
-		right = sourceBadges(a.world)
+	if len(a.world.Clusters) > 0 {
+		left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
 	}
-	right = append(right, mode)
+	right := append(sourceBadges(a.world), mode)
 	return joinBadges(a.theme, left, right, a.width)
 }
 
@@ -122,9 +112,6 @@ type badge struct {
 }
 
 func (a *App) statusBadge() badge {
-	if a.world == nil {
-		return badge{"geotop", themes.Title}
-	}
 	c := view.Mark(a.world.Status)
 	switch a.world.Status {
 	case model.OK:
@@ -280,9 +267,6 @@ func (a *App) crumbs() string {
 
 // badges tells what narrows the list and where in it one is.
 func (s *listScreen) badges(a *App) []badge {
-	if a.world == nil {
-		return nil
-	}
 	s.refresh(a)
 	var bs []badge
 	if s.query.Problems {

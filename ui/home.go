@@ -35,7 +35,7 @@ func (a *App) drawHome(width, height int) []string {
 		lines = append(lines, "")
 		lines = append(lines, a.drawNeeds(left, room)...)
 	}
-	if room := height - len(lines) - 1; room >= 4 && len(a.world.Events) > 0 {
+	if room := height - len(lines) - 1; room >= 4 && len(a.world.Events) > 0 && !a.world.Awaits(model.SourceEvents, model.SourceNodeEvents) {
 		lines = append(lines, "")
 		lines = append(lines, a.drawLately(left, room)...)
 	}

@@ -92,6 +92,9 @@ func Wants(infos []ColumnInfo, rows [][]Cell, before []int) []int {
 	want := make([]int, len(infos))
 	for i, c := range infos {
 		want[i] = max(text.Width(c.Title), c.Min)
+		if c.Gauge {
+			want[i] = max(want[i], gaugeMin+1+len("99%"))
+		}
 		if i < len(before) {
 			want[i] = max(want[i], before[i])
 		}

@@ -38,10 +38,10 @@ func Sites() List {
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.ControlPlanes, b.ControlPlanes) }},
 			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 2, Min: 7, Right: true}, cell: sitePods,
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.Pods, b.Pods) }},
-			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("CPU"),
+			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("CPU"),
 				cell:    func(w *model.World, s *model.Site) Cell { return loadIn(w, siteCPU(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteCPU, a, b) }},
-			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true}, titleOf: loadTitle("MEM"),
+			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("MEM"),
 				cell:    func(w *model.World, s *model.Site) Cell { return loadIn(w, siteMemory(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteMemory, a, b) }},
 			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 8, Min: 6, Ideal: 9, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
@@ -131,9 +131,9 @@ func load(s share) Cell {
 }
 
 // loadIn is load where the figures are known: what pods ask for is not when the
-// pods could not be read.
+// pods could not be read, nor meant while the measured load may still come.
 func loadIn(w *model.World, s share) Cell {
-	if !s.measured && !w.Knows(model.SourcePods) {
+	if !s.measured && (!w.Knows(model.SourcePods) || w.Awaits(model.SourceNodeUsage)) {
 		return unknown
 	}
 	return load(s)
@@ -151,7 +151,7 @@ func compareLoad[T any](of func(T) share, a, b T) int {
 func loadTitle(what string) func(*model.World) string {
 	return func(w *model.World) string {
 		for _, s := range w.Sources {
-			if s.Name == model.SourceNodeUsage && s.Items > 0 {
+			if s.Name == model.SourceNodeUsage && (s.Items > 0 || !s.Status.Settled()) {
 				return what
 			}
 		}

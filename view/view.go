@@ -47,6 +47,7 @@ type ColumnInfo struct {
 	Max    int  // cells beyond which more would be waste; 0 for no limit
 	Flex   bool // takes what is left
 	Right  bool // aligned right: figures
+	Gauge  bool // holds gauges: as wide before the first figure comes as after
 	Middle bool // shortened in its middle: names
 }
 

@@ -58,6 +58,9 @@ func workloadSite(_ *model.World, wl *model.Workload) string {
 }
 
 func workloadReady(_ *model.World, wl *model.Workload) Cell {
+	if wl.State == model.WorkloadUnknown {
+		return unknown
+	}
 	s := fmt.Sprintf("%d/%d", wl.Ready, wl.Desired)
 	switch wl.State {
 	case model.WorkloadIdle, model.WorkloadDone:
@@ -134,7 +137,9 @@ func workloadDetails(w *model.World, wl *model.Workload) []Line {
 	}
 	d.field("kind", wl.Kind)
 	d.field("namespace", wl.Namespace)
-	d.field("ready", fmt.Sprintf("%d of %d", wl.Ready, wl.Desired))
+	if wl.State != model.WorkloadUnknown {
+		d.field("ready", fmt.Sprintf("%d of %d", wl.Ready, wl.Desired))
+	}
 	d.field("where", wl.BySite.String())
 	d.field("restarts", strconv.Itoa(wl.Restarts))
 	d.field("schedule", wl.Schedule)

@@ -74,13 +74,13 @@ func once(t *testing.T, env []string, args ...string) (stdout, stderr string, co
 }
 
 // startBudget is how many bytes a start may write at 80x24.
-const startBudget = 4096
+const startBudget = 4000
 
 func TestStartCostsLittle(t *testing.T) {
 	for _, scenario := range []string{"weak", "powercut", "healthy"} {
 		s := start(t, 80, 24, nil, "--demo="+scenario)
 		shows(t, s, "curepipe", "api ok", "metrics ok")
-		if err := s.Quiet(within(t, patience), 300*time.Millisecond); err != nil {
+		if err := s.Quiet(within(t, patience), 600*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%s: %d bytes", scenario, s.Bytes())
