@@ -9,6 +9,7 @@ package collectors
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/geotop/geotop/model"
 )
@@ -21,6 +22,14 @@ type Collector interface {
 	// Facts adds what is known now to f. It is cheap, does no I/O and may be
 	// called at any time from any goroutine.
 	Facts(f *model.Facts)
+}
+
+// Measurer is a Collector that measures more than it is told, at a cost, and so
+// only where it matters.
+type Measurer interface {
+	// Target says which machines matter, by their ids on the tailnet. It reports
+	// whether that is news, so that their measurements are still to come.
+	Target(peers []string) bool
 }
 
 // Set is several collectors run together.
@@ -61,4 +70,20 @@ func (s *Set) Facts() model.Facts {
 		c.Facts(&f)
 	}
 	return f
+}
+
+// World assembles what all collectors know now. Which machines are nodes, and
+// thus worth measuring, only a World tells: the collectors hear it from here.
+func (s *Set) World(now time.Time, opt model.Options) *model.World {
+	w := model.Assemble(s.Facts(), now, opt)
+	news := false
+	for _, c := range s.list {
+		if m, ok := c.(Measurer); ok {
+			news = m.Target(w.PingTargets()) || news
+		}
+	}
+	if news {
+		w = model.Assemble(s.Facts(), now, opt)
+	}
+	return w
 }

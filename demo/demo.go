@@ -117,7 +117,7 @@ func (d *Demo) Run(ctx context.Context) {
 
 // RestConfig reaches the simulated API.
 func (d *Demo) RestConfig() *rest.Config {
-	var t http.RoundTripper = &transport{handler: &api{d}, demo: d}
+	var t http.RoundTripper = &transport{handler: &api{d}, gone: d.unreachable()}
 	return &rest.Config{Host: "https://demo.invalid:6443", Transport: t}
 }
 

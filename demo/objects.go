@@ -32,6 +32,10 @@ type machine struct {
 	evictAt    time.Time
 	pods       map[*pod]bool
 	labels     map[string]string
+
+	offAt     time.Time // when its power went
+	pingedAt  time.Time
+	keyExpiry time.Time // of its key on the tailnet; zero: never
 }
 
 func (m *machine) object() *corev1.ObjectReference {

@@ -20,6 +20,7 @@ var scenarios = []scenario{
 	{Scenario{"weak", "all houses up, but several things would break"}, buildWeak},
 	{Scenario{"healthy", "nothing is the matter"}, func(s *sim) { s.threeHouses(); s.homelab(); s.live() }},
 	{Scenario{"powercut", "one house just went dark; it comes and goes"}, buildPowercut},
+	{Scenario{"split", "two houses cannot see each other"}, buildSplit},
 	{Scenario{"quorum", "two servers die: the control plane is lost"}, buildQuorum},
 	{Scenario{"big", "50 sites, 1000 nodes, 20,000 pods"}, buildBig},
 }
@@ -116,6 +117,7 @@ func (s *sim) live() {
 	s.apiServers()
 	s.counts()
 	for _, m := range s.machines {
+		s.uplinkOf(m.site)
 		m.heard = s.now()
 		s.putNode(m)
 		s.renew(m)
@@ -169,6 +171,10 @@ func buildWeak(s *sim) {
 	s.ail(s.workload("hakatime").pods[0], "CrashLoopBackOff", 23)
 	s.ail(s.workload("blog").pods[1], "ImagePullBackOff", 0)
 	s.live()
+	// Its provider changes a house's address, and does not let packets in straight.
+	s.relayed[houses("flacq", "moka")] = true
+	s.byName["curepipe-3"].keyExpiry = start.Add(9 * 24 * time.Hour)
+	s.every(history+4*time.Minute, 10*time.Minute, func() { s.cycle("moka") })
 	// A Pi on bad Wi-Fi loses its heartbeats for half a minute now and then.
 	wifi := s.byName["flacq-3"]
 	s.every(history+150*time.Second, 6*time.Minute, func() { wifi.quietUntil = s.now().Add(45 * time.Second) })
@@ -215,6 +221,17 @@ func buildPowercut(s *sim) {
 			s.setPower("curepipe", true)
 			s.apiServers()
 		})
+	})
+}
+
+func buildSplit(s *sim) {
+	s.threeHouses()
+	s.homelab()
+	s.live()
+	s.split[houses("flacq", "moka")] = true
+	s.every(history+4*time.Minute, 6*time.Minute, func() {
+		s.split[houses("flacq", "moka")] = false
+		s.after(2*time.Minute, func() { s.split[houses("flacq", "moka")] = true })
 	})
 }
 

@@ -56,9 +56,14 @@ type sim struct {
 	machines  []*machine
 	workloads []*workload
 	byName    map[string]*machine
+	uplinks   map[string]*uplink // by house
+	relayed   map[[2]string]bool // pairs of houses without a direct way
+	split     map[[2]string]bool // pairs of houses without any
 }
 
-func newSim(d *Demo) *sim { return &sim{demo: d, byName: map[string]*machine{}} }
+func newSim(d *Demo) *sim {
+	return &sim{demo: d, byName: map[string]*machine{}, uplinks: map[string]*uplink{}, relayed: map[[2]string]bool{}, split: map[[2]string]bool{}}
+}
 
 func (s *sim) now() time.Time {
 	s.demo.mu.Lock()
@@ -305,6 +310,8 @@ func (s *sim) setPower(site string, on bool) {
 			m.alive = on
 			if on {
 				s.renew(m)
+			} else {
+				m.offAt = s.now()
 			}
 		}
 	}

@@ -12,14 +12,14 @@ import (
 // transport carries requests to a handler in memory, with bodies that stream.
 type transport struct {
 	handler http.Handler
-	demo    *Demo
+	gone    <-chan struct{} // closed once nobody can be reached any more
 }
 
 // RoundTrip runs the handler in a goroutine that ends with the request's
 // context, or when the body is closed.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
-	case <-t.demo.unreachable():
+	case <-t.gone:
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	default:
 	}
@@ -51,7 +51,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // ending is how a body ends: in good order, or cut off with the server.
 func (t *transport) ending() error {
 	select {
-	case <-t.demo.unreachable():
+	case <-t.gone:
 		return io.ErrUnexpectedEOF
 	default:
 		return nil

@@ -22,6 +22,7 @@ const (
 	Redraw       Action = "redraw"
 	Sites        Action = "pane.sites"
 	Nodes        Action = "pane.nodes"
+	Tailnet      Action = "pane.tailnet"
 	Workloads    Action = "pane.workloads"
 	Pods         Action = "pane.pods"
 	Events       Action = "pane.events"
@@ -88,6 +89,7 @@ func Default() *Map {
 		{Back, Global, []string{"q", "esc"}, "back; at the top, quit", "quit"},
 		{Sites, Global, []string{"1"}, "sites: which house is up", ""},
 		{Nodes, Global, []string{"2"}, "nodes", ""},
+		{Tailnet, Global, []string{"3"}, "tailnet: links between sites, and machines", ""},
 		{Workloads, Global, []string{"6"}, "workloads and where they run", ""},
 		{Pods, Global, []string{"7"}, "pods", ""},
 		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},

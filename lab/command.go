@@ -24,7 +24,7 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
-	cmd.AddCommand(newUp(), newBuild(), newBench(), newPictures(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(),
+	cmd.AddCommand(newUp(), newBuild(), newBench(), newPictures(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(),
 		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
 	return cmd
 }
@@ -51,6 +51,7 @@ func newUp() *cobra.Command {
 	fs.DurationVar(&cfg.Lease, "lease", 0, "how long a machine's heartbeat holds (default 8s; 40s for more than 100 nodes)")
 	fs.Float64Var(&cfg.EvictRate, "evict-rate", 0.1, "machines a second and house that pods are evicted from")
 	fs.BoolVar(&cfg.NoMetrics, "no-metrics", false, "no metrics-server")
+	fs.BoolVar(&cfg.NoTailnet, "no-tailnet", false, "no tailnet (labs of more than 30 machines have none)")
 	fs.BoolVar(&cfg.Broken, "broken", false, "add a workload that fits nowhere")
 	fs.DurationVar(&ttl, "ttl", 4*time.Hour, "end by itself after this time")
 	return cmd
@@ -144,12 +145,48 @@ func newKubeconfig() *cobra.Command {
 
 // newSwitch is cut or restore.
 func newSwitch(verb, short string) *cobra.Command {
-	var node bool
+	var node, uplink bool
 	cmd := &cobra.Command{Use: verb + " HOUSE...", Short: short, Args: cobra.MinimumNArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		if uplink {
+			return tell("uplink", url.Values{"name": args, "on": {strconv.FormatBool(verb == "restore")}})
+		}
 		return tell(verb, url.Values{"name": args, "node": {strconv.FormatBool(node)}})
 	}}
 	cmd.Flags().BoolVar(&node, "node", false, "the names are machines, not houses")
+	cmd.Flags().BoolVar(&uplink, "uplink", false, "only the house's links on the tailnet; its machines run on")
+	cmd.MarkFlagsMutuallyExclusive("node", "uplink")
 	return cmd
+}
+
+func newRelay() *cobra.Command {
+	var off bool
+	cmd := &cobra.Command{Use: "relay HOUSE HOUSE", Short: "no direct way between two houses: their traffic goes over the DERP relay", Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return tell("relay", url.Values{"a": {args[0]}, "b": {args[1]}, "on": {strconv.FormatBool(!off)}})
+		}}
+	cmd.Flags().BoolVar(&off, "off", false, "give the direct way back")
+	return cmd
+}
+
+func newCycle() *cobra.Command {
+	return &cobra.Command{Use: "cycle HOUSE", Short: "give a house a new public address", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return tell("cycle", url.Values{"name": args}) }}
+}
+
+func newSocket() *cobra.Command {
+	return &cobra.Command{Use: "socket MACHINE", Short: "print the path of a machine's tailscaled socket", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := current()
+			if err != nil {
+				return err
+			}
+			path := filepath.Join(d, "tailscaled-"+args[0]+".sock")
+			if _, err := os.Stat(path); err != nil {
+				return fmt.Errorf("no machine %q on the tailnet of this lab", args[0])
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), path)
+			return err
+		}}
 }
 
 func newAPI() *cobra.Command {

@@ -193,6 +193,17 @@ func (c *control) do(ctx context.Context, verb string, q url.Values) ([]byte, er
 		return nil, nil
 	case "cut", "restore":
 		return nil, c.power(ctx, verb == "restore", q.Get("node") == "true", q["name"])
+	case "uplink":
+		for _, name := range q["name"] {
+			if err := c.rig.CutUplink(ctx, name, q.Get("on") != "true"); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	case "relay":
+		return nil, c.rig.Relay(ctx, q.Get("a"), q.Get("b"), q.Get("on") == "true")
+	case "cycle":
+		return nil, c.rig.CycleAddress(ctx, q.Get("name"))
 	case "api-stop":
 		c.rig.StopAPI()
 		return nil, nil

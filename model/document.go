@@ -48,6 +48,9 @@ type document struct {
 	Clusters      []*Cluster    `json:"clusters"`
 	Sites         []*Site       `json:"sites"`
 	Nodes         []*Node       `json:"nodes"`
+	Tailnets      []*Tailnet    `json:"tailnets"`
+	Peers         []*Peer       `json:"peers"`
+	Links         []*Link       `json:"links"`
 	Workloads     []*Workload   `json:"workloads"`
 	Pods          []*podJSON    `json:"pods"`
 	Events        []*eventJSON  `json:"events"`
@@ -110,6 +113,9 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Clusters:      list(w.Clusters),
 		Sites:         list(w.Sites),
 		Nodes:         list(w.Nodes),
+		Tailnets:      list(w.Tailnets),
+		Peers:         list(w.Peers),
+		Links:         list(w.Links),
 		Workloads:     list(w.Workloads),
 		Pods:          make([]*podJSON, len(w.Pods)),
 		Events:        make([]*eventJSON, len(w.Events)),
@@ -189,6 +195,9 @@ func Read(r io.Reader) (Facts, time.Time, error) {
 	for _, c := range d.Clusters {
 		f.Clusters = append(f.Clusters, d.cluster(c))
 	}
+	for _, t := range d.Tailnets {
+		f.Tailnets = append(f.Tailnets, d.tailnet(t))
+	}
 	return f, d.GeneratedAt, nil
 }
 
@@ -203,6 +212,8 @@ func (d *document) check() error {
 		holes("events", d.Events, func(e *eventJSON) bool { return e != nil && e.Event != nil }),
 		holes("controllers", d.Controllers, func(c *Controller) bool { return c != nil && c.Name != "" }),
 		holes("leases", d.Leases, func(l *leaseJSON) bool { return l != nil }),
+		holes("tailnets", d.Tailnets, func(t *Tailnet) bool { return t != nil }),
+		holes("peers", d.Peers, func(p *Peer) bool { return p != nil && p.PeerFact != nil && p.ID != "" }),
 		holes("podSpecs", d.PodSpecs, func(s *PodSpec) bool { return s != nil }),
 	} {
 		if err != nil {
@@ -271,6 +282,32 @@ func (d *document) cluster(c *Cluster) ClusterFacts {
 		}
 	}
 	f.Events = []Section[Event]{events, {Source: source(SourceNodeEvents)}}
+	return f
+}
+
+// tailnet takes one tailnet's facts out of the document.
+func (d *document) tailnet(t *Tailnet) TailnetFacts {
+	f := TailnetFacts{Name: t.Name, Daemon: t.Daemon, Online: t.Online, Health: t.Health}
+	for _, s := range d.Sources {
+		switch s.Name {
+		case SourceTailnet:
+			f.Local = s
+		case SourcePeers:
+			f.Peers.Source = s
+		case SourcePings:
+			f.Pings.Source = s
+		}
+	}
+	for _, p := range d.Peers {
+		if p.Tailnet != t.Name {
+			continue
+		}
+		f.Peers.Items = append(f.Peers.Items, p.PeerFact)
+		if p.Ping != nil {
+			p.Ping.Peer = p.ID
+			f.Pings.Items = append(f.Pings.Items, p.Ping)
+		}
+	}
 	return f
 }
 

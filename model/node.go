@@ -114,6 +114,7 @@ type Node struct {
 	Problems     []string  `json:"problems,omitempty"` // in plain words, worst first
 
 	lease *Lease
+	peer  *Peer // the machine on the tailnet; nil when none is known
 }
 
 const rolePrefix = "node-role.kubernetes.io/"

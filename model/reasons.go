@@ -16,6 +16,7 @@ func (w *World) judge() {
 		w.judgeSources(c.Name)
 		w.judgeControlPlane(c)
 	}
+	w.judgeTailnet()
 	for _, s := range w.Sites {
 		w.judgeSite(s)
 	}
@@ -25,6 +26,7 @@ func (w *World) judge() {
 	for _, wl := range w.Workloads {
 		w.judgeWorkload(wl)
 	}
+	w.judgePeers()
 	w.hint()
 	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return cmp.Compare(b.Severity, a.Severity) })
 	for _, r := range w.Reasons {
@@ -112,15 +114,65 @@ func (w *World) answers(cluster string) bool {
 	})
 }
 
+// judgeTailnet reports what keeps us from seeing the tailnet, and what its
+// daemon complains of.
+func (w *World) judgeTailnet() {
+	if w.Offline() {
+		w.reason(Unknown, "", "", "here", "you are offline: neither an API server nor any other house answers")
+	}
+	for _, s := range w.Sources {
+		if s.Group() == SourceTailnet && s.Status != SourceOK && s.Status != SourcePending && s.Status != SourceAbsent {
+			w.reason(Unknown, s.Cluster, "", "source/"+SourceTailnet, s.Trouble())
+			break
+		}
+	}
+	for _, t := range w.Tailnets {
+		for _, h := range t.Health {
+			w.reason(Warning, "", "", "tailnet/"+firstOf(t.Name, "?"), h)
+		}
+	}
+}
+
+// judgePeers reports what is wrong with machines that are nodes, and with links;
+// machines of a house that is gone are not listed one by one.
+func (w *World) judgePeers() {
+	for _, p := range w.Peers {
+		site := w.sites[p.Site]
+		if p.Node == "" || site == nil {
+			continue
+		}
+		for _, problem := range p.Problems {
+			w.reason(Warning, p.Cluster, p.Site, "peer/"+p.Node, problem)
+		}
+		if n := w.Node(p.Cluster, p.Node); p.State == PeerUnreachable && n.Alive() && site.Cause == CauseNone {
+			w.reason(Warning, p.Cluster, p.Site, "peer/"+p.Node, "does not answer on the tailnet, though its kubelet reports")
+		}
+	}
+	for _, l := range w.Links {
+		if l.Problem != "" && l.Answering > 0 {
+			w.reason(Warning, "", l.To, "link/"+l.From+"/"+l.To, l.Problem)
+		}
+	}
+}
+
+// gone reports whether the site as a whole does not work, which is then the
+// finding, and not each of its nodes.
+func (s *Site) gone() bool { return s.LastKnown == SiteDark || s.LastKnown == SiteDown }
+
 func (w *World) judgeSite(s *Site) {
-	if s.LastKnown == SiteDark {
+	switch {
+	case s.LastKnown == SiteDark:
 		w.reason(Critical, "", s.Name, "site/"+s.Name, s.darkWords(w.At))
+	case s.LastKnown == SiteDown:
+		w.reason(Critical, "", s.Name, "site/"+s.Name, s.Words(w.At))
+	case s.Status == SiteDegraded && s.Cause == CauseLink:
+		w.reason(Warning, "", s.Name, "site/"+s.Name, s.Words(w.At))
 	}
 }
 
 // judgeNode reports nodes of sites that are not dark as a whole.
 func (w *World) judgeNode(n *Node) {
-	if w.sites[n.Site].LastKnown != SiteDark && len(n.Problems) > 0 {
+	if !w.sites[n.Site].gone() && len(n.Problems) > 0 {
 		w.reason(Warning, n.Cluster, n.Site, "node/"+n.Name, strings.Join(n.Problems, ", "))
 	}
 	if zone, legacy := n.Labels[zoneLabel], n.Labels[legacyZoneLabel]; zone != "" && legacy != "" && zone != legacy {
@@ -160,7 +212,7 @@ func (w *World) blame(wl *Workload) (site string, dark bool) {
 		sites++
 		site = c.Site
 		s := w.sites[c.Site]
-		dark = dark && s != nil && s.LastKnown == SiteDark
+		dark = dark && s != nil && s.gone()
 	}
 	if sites != 1 {
 		site = ""

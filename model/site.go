@@ -17,6 +17,7 @@ type SiteStatus string
 const (
 	SiteOK       SiteStatus = "ok"
 	SiteDegraded SiteStatus = "degraded" // some of it does not work
+	SiteDown     SiteStatus = "down"     // none of its nodes works, though its machines are alive
 	SiteDark     SiteStatus = "dark"     // none of its nodes gives a sign of life
 	SiteUnknown  SiteStatus = "unknown"  // nobody could look
 )
@@ -33,6 +34,7 @@ const (
 	CausePressure Cause = "node-pressure" // nodes short of memory, disk, ...
 	CauseAPI      Cause = "api"           // the control plane does not answer us
 	CauseRights   Cause = "no-rights"     // we may not list the nodes
+	CauseLink     Cause = "link"          // its kubelets report, but no machine of it answers us
 )
 
 // Words puts the cause into plain words.
@@ -50,6 +52,8 @@ func (c Cause) Words() string {
 		return "control plane does not answer"
 	case CauseRights:
 		return "not allowed to list nodes"
+	case CauseLink:
+		return "the link from here is down"
 	default:
 		return ""
 	}
@@ -69,6 +73,7 @@ type Site struct {
 	ControlPlanes int        `json:"controlPlanes"`
 	Voters        int        `json:"voters"`
 	PeersOnline   *int       `json:"peersOnline"` // null until a tailnet is looked at
+	PeersAsked    int        `json:"peersAsked"`  // of which PeersOnline are a part
 	Verdict       string     `json:"verdict"`     // "unknown" until survival analysis ran
 	Pods          int        `json:"pods"`        // wanted, not finished, bound here
 	PodsReady     int        `json:"podsReady"`
@@ -80,12 +85,14 @@ type Site struct {
 	counts nodeCounts
 }
 
-type nodeCounts struct{ silent, notReady, unreachable, problems int }
+// nodeCounts counts nodes by state, and machines by what the tailnet says
+// of them: judged at all, answering, out of reach, and answering although the node is gone.
+type nodeCounts struct{ silent, notReady, unreachable, problems, peers, answering, peersGone, ghosts int }
 
 // Severity ranks the site's status.
 func (s *Site) Severity() Severity {
 	switch s.Status {
-	case SiteDark:
+	case SiteDark, SiteDown:
 		return Critical
 	case SiteDegraded:
 		return Warning
@@ -125,6 +132,7 @@ func (s *Site) add(n *Node) {
 	case NodeUnreachable:
 		s.counts.unreachable++
 	}
+	s.addPeer(n)
 	for _, p := range n.Problems {
 		s.counts.problems++
 		s.Problems = append(s.Problems, n.Name+": "+p)
@@ -139,28 +147,63 @@ func (s *Site) add(n *Node) {
 	}
 }
 
-// judge sets Status and Cause once all nodes are counted. nodes is the source
-// the nodes came from.
-func (s *Site) judge(nodes Source) {
-	gone := s.counts.silent + s.counts.unreachable
+// addPeer counts the node's machine on the tailnet.
+func (s *Site) addPeer(n *Node) {
 	switch {
+	case n.peer == nil:
+		return
+	case n.peer.Answers():
+		s.counts.answering++
+		if n.State == NodeSilent || n.State == NodeUnreachable {
+			s.counts.ghosts++
+		}
+	case n.peer.Gone():
+		s.counts.peersGone++
+	default:
+		return // nobody asked it
+	}
+	s.counts.peers++
+	s.PeersAsked++
+	if s.PeersOnline == nil {
+		s.PeersOnline = new(int)
+	}
+	*s.PeersOnline = s.counts.answering
+}
+
+// judge sets Status and Cause once all nodes are counted. nodes is the source
+// the nodes came from; offline says that we are the ones cut off, so that the
+// silence of machines tells nothing.
+func (s *Site) judge(nodes Source, offline bool) {
+	c := &s.counts
+	gone := c.silent + c.unreachable
+	cut := c.peers > 0 && c.peersGone == c.peers && !offline
+	switch {
+	case s.Nodes > 0 && gone == s.Nodes && c.ghosts > 0:
+		s.Status, s.Cause = SiteDown, CauseKubelet
 	case s.Nodes > 0 && gone == s.Nodes:
 		s.Status, s.Cause = SiteDark, CauseDark
+	case gone > 0 && c.ghosts == gone:
+		s.Status, s.Cause = SiteDegraded, CauseKubelet
 	case gone > 0:
 		s.Status, s.Cause = SiteDegraded, CauseNodes
-	case s.counts.notReady > 0:
+	case c.notReady > 0:
 		s.Status, s.Cause = SiteDegraded, CauseKubelet
-	case s.counts.problems > 0:
+	case cut && nodes.Status == SourceOK:
+		s.Status, s.Cause = SiteDegraded, CauseLink
+	case c.problems > 0:
 		s.Status, s.Cause = SiteDegraded, CausePressure
 	default:
 		s.Status, s.Cause = SiteOK, CauseNone
 	}
 	s.LastKnown = s.Status
-	if nodes.Status != SourceOK {
+	switch {
+	case nodes.Status == SourceOK:
+	case cut:
+		s.Status, s.Cause, s.LastKnown = SiteDark, CauseDark, SiteDark
+	case nodes.Status == SourceForbidden:
+		s.Status, s.Cause = SiteUnknown, CauseRights
+	default:
 		s.Status, s.Cause = SiteUnknown, CauseAPI
-		if nodes.Status == SourceForbidden {
-			s.Cause = CauseRights
-		}
 	}
 	if s.Problems == nil {
 		s.Problems = []string{}
@@ -169,13 +212,24 @@ func (s *Site) judge(nodes Source) {
 
 // Words says in one line what is the matter, or "" when nothing is.
 func (s *Site) Words(now time.Time) string {
+	gone := s.counts.silent + s.counts.unreachable
 	switch s.Cause {
 	case CauseDark:
 		return s.darkWords(now)
 	case CauseNodes:
-		return fmt.Sprintf("%d of %s unreachable", s.counts.silent+s.counts.unreachable, nodes(s.Nodes))
+		return fmt.Sprintf("%d of %s unreachable", gone, nodes(s.Nodes))
 	case CauseKubelet:
+		if gone > 0 {
+			return fmt.Sprintf("%d of %s unreachable, yet %d of %d machines answer: %s", gone, nodes(s.Nodes), s.counts.answering, s.counts.peers, s.Cause.Words())
+		}
 		return fmt.Sprintf("%d of %s not ready: %s", s.counts.notReady, nodes(s.Nodes), s.Cause.Words())
+	case CauseAPI:
+		if s.PeersOnline != nil {
+			return fmt.Sprintf("%s; %d of %d machines answer", s.Cause.Words(), s.counts.answering, s.counts.peers)
+		}
+		return s.Cause.Words()
+	case CauseLink:
+		return "none of its machines answers us, yet its kubelets report: " + s.Cause.Words()
 	case CausePressure:
 		return s.Problems[0]
 	default:
@@ -189,8 +243,11 @@ func (s *Site) darkWords(now time.Time) string {
 		since = " for " + Ago(now.Sub(s.Since))
 	}
 	what := "all " + nodes(s.Nodes) + " unreachable"
-	if s.counts.silent == s.Nodes {
+	switch {
+	case s.counts.silent == s.Nodes:
 		what = "no heartbeat from any of its " + nodes(s.Nodes)
+	case s.counts.silent+s.counts.unreachable < s.Nodes:
+		return "none of its machines answers: " + CauseDark.Words() // the API does not tell
 	}
 	return what + since + ": " + CauseDark.Words()
 }

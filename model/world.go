@@ -16,6 +16,7 @@ import (
 // Facts is everything the sources said, unjudged.
 type Facts struct {
 	Clusters []ClusterFacts
+	Tailnets []TailnetFacts
 }
 
 // ClusterFacts is what is known of one cluster.
@@ -57,11 +58,14 @@ type Options struct {
 type World struct {
 	At        time.Time
 	Clusters  []*Cluster
+	Tailnets  []*Tailnet
 	Sources   []Source
 	Sites     []*Site     // by name, "?" last
 	Nodes     []*Node     // by site and name
 	Pods      []*Pod      // by cluster, namespace and name
 	Workloads []*Workload // by cluster, namespace, name and kind
+	Peers     []*Peer     // by site and name, those of no site last
+	Links     []*Link     // by site
 	Events    []*Event    // newest first
 	Status    Severity    // the worst of Reasons
 	Reasons   []Reason    // most severe first
@@ -86,7 +90,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		opt.StaleAfter = 20 * time.Second
 	}
 	f.Clusters = slices.SortedFunc(slices.Values(f.Clusters), func(a, b ClusterFacts) int { return cmp.Compare(a.Name, b.Name) })
-	w := &World{At: now, facts: f, Clusters: []*Cluster{}, Sources: []Source{}, nodes: map[objectKey]*Node{}, sites: map[string]*Site{}, owners: map[string]*Workload{}}
+	w := &World{At: now, facts: f, Clusters: []*Cluster{}, Tailnets: []*Tailnet{}, Sources: []Source{}, nodes: map[objectKey]*Node{}, sites: map[string]*Site{}, owners: map[string]*Workload{}}
 	nodeSource := map[string]Source{}
 	for i := range f.Clusters {
 		c := &f.Clusters[i]
@@ -97,11 +101,19 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		w.addNodes(c)
 	}
 	assignSites(w.Nodes, opt.SiteLabels)
+	for i := range f.Tailnets {
+		t := &f.Tailnets[i]
+		for _, s := range t.sources() {
+			w.Sources = append(w.Sources, s.aged(now, opt.StaleAfter))
+		}
+		w.addTailnet(t, opt)
+	}
 	for i := range f.Clusters {
 		w.addPods(&f.Clusters[i])
 		w.addEvents(&f.Clusters[i])
 	}
 	w.finishSites(nodeSource)
+	w.addLinks()
 	for i := range f.Clusters {
 		c := &f.Clusters[i]
 		w.Clusters = append(w.Clusters, newCluster(c, w.clusterNodes(c.Name)))
@@ -173,8 +185,9 @@ func (w *World) finishSites(nodeSource map[string]Source) {
 			worst[n.Site] = src
 		}
 	}
+	offline := w.Offline()
 	for _, s := range w.Sites {
-		s.judge(worst[s.Name])
+		s.judge(worst[s.Name], offline)
 		w.sites[s.Name] = s
 	}
 	for _, wl := range w.Workloads {
@@ -281,6 +294,22 @@ func (w *World) Settled() bool {
 	return !slices.ContainsFunc(w.Sources, func(s Source) bool { return !s.Status.Settled() })
 }
 
+// Offline reports whether it is us who are cut off: neither an API server nor
+// any machine of the tailnet outside this house answers, though both were asked.
+func (w *World) Offline() bool {
+	asked, here := false, w.Here()
+	for _, p := range w.Peers {
+		if p.Self || p.Site == here {
+			continue
+		}
+		if p.Answers() {
+			return false
+		}
+		asked = asked || p.State == PeerUnreachable
+	}
+	return asked && !slices.ContainsFunc(w.Sources, func(s Source) bool { return s.Name == SourceAPI && s.Status == SourceOK })
+}
+
 // Awaits reports whether any of the sources of these names has not answered yet
 // and not failed yet either.
 func (w *World) Awaits(sources ...string) bool {
@@ -317,6 +346,8 @@ func (w *World) InSite(site string) *World {
 	in.Nodes = keep(w.Nodes, func(n *Node) bool { return n.Site == site })
 	in.Pods = keep(w.Pods, func(p *Pod) bool { return w.PodSite(p) == site })
 	in.Workloads = keep(w.Workloads, func(wl *Workload) bool { return wl.BySite.Has(site) })
+	in.Peers = keep(w.Peers, func(p *Peer) bool { return p.Site == site })
+	in.Links = keep(w.Links, func(l *Link) bool { return l.From == site || l.To == site })
 	in.Events = keep(w.Events, func(e *Event) bool { return w.EventSite(e) == site })
 	in.Reasons = keep(w.Reasons, func(r Reason) bool { return r.Site == site || r.Site == "" })
 	in.Status = OK

@@ -14,6 +14,7 @@ import (
 
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
 )
 
 // Formats lists what Parse knows, as shown in help.
@@ -30,6 +31,7 @@ type Options struct {
 	Width int           // cells a line may take; 0 for no limit
 	Theme *themes.Theme // nil for no colour
 	Lines bool          // JSON on one line, as --watch wants it
+	List  view.List     // tables show only this list; nil for all that matters
 }
 
 // Parse reads a -o value in kubectl's spelling.

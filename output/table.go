@@ -3,6 +3,7 @@ package output
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/geotop/geotop/model"
@@ -20,14 +21,22 @@ func writeTable(out io.Writer, w *model.World, wide bool, opt Options) error {
 		opt.Width = endless
 	}
 	t := &printer{theme: opt.Theme, width: opt.Width}
+	if opt.List != nil {
+		t.only(opt.List, w)
+		_, err := io.WriteString(out, t.b.String())
+		return err
+	}
 	mark := view.Mark(w.Status)
 	t.line(mark, view.Cell{Text: " " + strings.ToUpper(w.Status.String()), Token: mark.Token}, view.Cell{Text: "  " + summary(w)})
 	lists := []view.List{view.Sites()}
 	if wide {
-		lists = []view.List{view.Sites(), view.Nodes(), view.Workloads()}
+		lists = []view.List{view.Sites(), view.Nodes(), view.Peers(), view.Workloads()}
 	}
 	for _, l := range lists {
-		t.list(l, w)
+		if l.Rows(w, view.Query{Sort: -1}).Len() > 0 {
+			t.blank()
+			t.list(l, w)
+		}
 	}
 	t.reasons(w)
 	t.sources(w, wide)
@@ -51,10 +60,6 @@ func (t *printer) blank()                  { t.b.WriteByte('\n') }
 
 func (t *printer) list(l view.List, w *model.World) {
 	rows := l.Rows(w, view.Query{Sort: -1})
-	if rows.Len() == 0 {
-		return
-	}
-	t.blank()
 	infos := l.Columns(w)
 	all := make([]int, len(infos))
 	for i := range infos {
@@ -74,6 +79,34 @@ func (t *printer) list(l view.List, w *model.World) {
 	for _, c := range cells {
 		t.raw(layout.Row(t.theme, layout.Pick(c), t.theme != nil))
 	}
+}
+
+// only prints one list, or why it is empty.
+func (t *printer) only(l view.List, w *model.World) {
+	if l.Rows(w, view.Query{Sort: -1}).Len() > 0 {
+		t.list(l, w)
+		return
+	}
+	why := view.Cell{Text: "no " + strings.ToLower(l.Info().Title)}
+	for _, s := range w.Sources {
+		if trouble := s.Trouble(); trouble != "" && slices.Contains(l.Info().Sources, s.Name) {
+			why.Text += ": " + firstOf(s.Error, trouble)
+			if s.Hint != "" {
+				why.Text += "; " + s.Hint
+			}
+			break
+		}
+	}
+	for _, line := range text.Wrap(model.Clean(why.Text, 0), t.width) {
+		t.line(view.Cell{Text: line})
+	}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
 }
 
 // reasons lists every finding behind the state.

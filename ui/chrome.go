@@ -54,9 +54,12 @@ func (a *App) drawFull() string {
 	body := a.bodyHeight()
 	lines := append(make([]string, 0, a.height), a.header(), a.tabs())
 	var content []string
-	if a.isHome() {
+	switch {
+	case a.isHome():
 		content = a.drawHome(a.width, body)
-	} else {
+	case a.isTailnet():
+		content = a.drawTailnet(a.width, body)
+	default:
 		content = a.top().draw(a, a.width, body)
 	}
 	if a.question != nil {

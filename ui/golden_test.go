@@ -120,7 +120,7 @@ var sizes = [][2]int{{40, 16}, {46, 19}, {80, 24}, {120, 12}, {200, 50}}
 
 func TestGoldenPanes(t *testing.T) {
 	panes := map[string][]string{
-		"sites": {}, "nodes": {"2"}, "workloads": {"6"}, "pods": {"7"}, "events": {"8"},
+		"sites": {}, "nodes": {"2"}, "tailnet": {"3"}, "peer-details": {"3", "d"}, "workloads": {"6"}, "pods": {"7"}, "events": {"8"},
 		"site-nodes": {"enter"}, "node-details": {"2", "d"}, "help": {"?"},
 	}
 	for name, keys := range panes {
@@ -139,7 +139,7 @@ func TestGoldenPanes(t *testing.T) {
 
 // TestGoldenStates draws the home screen of every state a cluster can be in.
 func TestGoldenStates(t *testing.T) {
-	for _, m := range []moment{{"weak", 0}, {"healthy", 0}, {"quorum", 2 * time.Minute}} {
+	for _, m := range []moment{{"weak", 0}, {"healthy", 0}, {"split", 0}, {"quorum", 2 * time.Minute}} {
 		for _, size := range [][2]int{{46, 19}, {80, 24}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", m.scenario, size[0], size[1]), func(t *testing.T) {
 				a := open(t, worldOf(t, m), size[0], size[1])

@@ -68,7 +68,7 @@ func (a *App) drawNeeds(width, height int) []string {
 		drawn := wrapNeed(a.theme, line, width)
 		if len(lines)+len(drawn) > height || (i < len(w.Reasons)-1 && len(lines)+len(drawn) == height) {
 			if len(lines) < height {
-				lines = append(lines, a.theme.Paint(themes.Dim, fmt.Sprintf("and %d more", len(w.Reasons)-i)))
+				lines = append(lines, a.more(len(w.Reasons)-i))
 			}
 			break
 		}
@@ -77,28 +77,34 @@ func (a *App) drawNeeds(width, height int) []string {
 	return lines
 }
 
+func (a *App) more(n int) string { return a.theme.Paint(themes.Dim, fmt.Sprintf("and %d more", n)) }
+
 // lately is how many of the newest events the home screen shows at most.
 const lately = 8
 
 // drawLately lists the newest events where there is room left.
 func (a *App) drawLately(width, height int) []string {
-	events := view.Events()
-	rows := events.Rows(a.world, view.Query{Sort: -1})
-	infos := events.Columns(a.world)
-	all := make([]int, len(infos))
-	for i := range infos {
-		all[i] = i
-	}
-	var cells [][]view.Cell
-	for i := range min(rows.Len(), lately, height-1) {
-		cells = append(cells, rows.Cells(i, all))
-	}
-	layout := view.Fit(infos, view.Wants(infos, cells, nil), width)
+	layout, cells := a.table(view.Events(), width, min(lately, height-1))
 	lines := []string{a.theme.Paint(themes.Title, "Lately")}
 	for _, c := range cells {
 		lines = append(lines, layout.Row(a.theme, layout.Pick(c), true))
 	}
 	return lines
+}
+
+// table lays out the first rows of a list, without a cursor.
+func (a *App) table(l view.List, width, most int) (view.Layout, [][]view.Cell) {
+	rows := l.Rows(a.world, view.Query{Sort: -1})
+	infos := l.Columns(a.world)
+	all := make([]int, len(infos))
+	for i := range infos {
+		all[i] = i
+	}
+	var cells [][]view.Cell
+	for i := range min(rows.Len(), most) {
+		cells = append(cells, rows.Cells(i, all))
+	}
+	return view.Fit(infos, view.Wants(infos, cells, nil), width), cells
 }
 
 // wrapNeed gives a finding at most two lines, the second indented under the mark.

@@ -36,6 +36,7 @@ func Sites() List {
 			{ColumnInfo: ColumnInfo{Title: "CP", Rank: 4, Min: 2, Right: true},
 				cell:    func(_ *model.World, s *model.Site) Cell { return plain(strconv.Itoa(s.ControlPlanes)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.ControlPlanes, b.ControlPlanes) }},
+			{ColumnInfo: ColumnInfo{Title: "PEERS", Rank: 5, Min: 5, Right: true}, cell: sitePeers},
 			{ColumnInfo: ColumnInfo{Title: "PODS", Rank: 2, Min: 7, Right: true}, cell: sitePods,
 				compare: func(_ *model.World, a, b *model.Site) int { return cmp.Compare(a.Pods, b.Pods) }},
 			{ColumnInfo: ColumnInfo{Title: "CPU", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("CPU"),
@@ -60,6 +61,8 @@ func SiteWord(s *model.Site) string {
 	switch {
 	case s.Status == model.SiteDark:
 		return "DARK"
+	case s.Status == model.SiteDown:
+		return "DOWN"
 	case s.Status == model.SiteUnknown && s.LastKnown == model.SiteDark:
 		return "?was dark"
 	case s.Status == model.SiteUnknown:
@@ -73,6 +76,14 @@ func SiteWord(s *model.Site) string {
 
 func siteNodes(_ *model.World, s *model.Site) Cell {
 	return alert(fmt.Sprintf("%d/%d", s.Ready, s.Nodes), worseThan(s.Ready < s.Nodes, s.Severity()))
+}
+
+// sitePeers is how many of the site's machines answer on the tailnet, of those asked.
+func sitePeers(_ *model.World, s *model.Site) Cell {
+	if s.PeersOnline == nil {
+		return dim("-")
+	}
+	return alert(fmt.Sprintf("%d/%d", *s.PeersOnline, s.PeersAsked), worseThan(*s.PeersOnline < s.PeersAsked, s.Severity()))
 }
 
 func sitePods(w *model.World, s *model.Site) Cell {
@@ -182,6 +193,15 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 	d.field("since", agoOr(w, s.Since))
 	d.field("nodes", fmt.Sprintf("%d of %d ready, %d cordoned", s.Ready, s.Nodes, s.Cordoned))
 	d.field("control plane", plural(s.ControlPlanes, "server")+", "+plural(s.Voters, "etcd voter"))
+	if s.PeersOnline != nil {
+		d.field("tailnet", fmt.Sprintf("%d of %d machines answer", *s.PeersOnline, s.PeersAsked))
+	}
+	for _, l := range w.Links {
+		if l.To == s.Name && l.Answering > 0 {
+			d.field("from "+l.From, strings.TrimSpace(millis(l.RTT)+" "+pathCell(l.Path, strings.Join(l.Via, " ")).Text))
+		}
+	}
+	d.field("public", strings.Join(w.PublicAddresses(s.Name), ", "))
 	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))
 	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
 	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))

@@ -12,6 +12,7 @@ import (
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/output"
 	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
 )
 
 // flags are the operator's choices.
@@ -24,10 +25,13 @@ type flags struct {
 	siteLabels          []string
 	theme, color        string
 	write, low, noQuery bool
+	socket              string
+	noPing              bool
 
 	once, check, watch bool
 	format             string
 	timeout            time.Duration
+	list               view.List // the one list to print; nil for what matters of all
 }
 
 const long = `geotop shows a Kubernetes cluster by the houses it runs in: which house is up,
@@ -54,30 +58,34 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
-	fs := cmd.Flags()
+	fs := cmd.PersistentFlags()
 	fs.SortFlags = false
+	cmd.Flags().SortFlags = false
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config)")
 	fs.StringVar(&f.context, "context", "", "kubeconfig context `name`")
 	fs.StringVar(&f.site, "site", "", "only this `site`")
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
-	fs.BoolVar(&f.write, "write", false, "allow changes to the cluster")
+	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
+	fs.BoolVar(&f.noPing, "no-ping", false, "send no pings over the tailnet")
 	fs.StringVar(&f.demo, "demo", "", "simulated cluster: `scenario` "+scenarioNames())
 	fs.Lookup("demo").NoOptDefVal = "weak"
 	fs.Uint64Var(&f.seed, "seed", 1, "`number` that the demo's chances follow")
 	fs.StringVar(&f.from, "from", "", "open a JSON `file` written by -o json (- for stdin)")
 
-	fs.BoolVar(&f.once, "once", false, "print one snapshot and end")
 	fs.StringVarP(&f.format, "output", "o", "", "`format` "+output.Formats+"; implies --once")
-	fs.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "look no longer than this `time`, then print what there is")
 	fs.BoolVar(&f.watch, "watch", false, "print again at every change; implies --once")
-
 	fs.StringVar(&f.theme, "theme", "auto", "`theme` "+strings.Join(themes.Names(), "|"))
 	fs.StringVar(&f.color, "color", "auto", "`when` auto|always|never; NO_COLOR is honoured")
-	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second")
-	fs.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
+	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second, ping less")
+
+	own := cmd.Flags()
+	own.BoolVar(&f.once, "once", false, "print one snapshot and end")
+	own.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
+	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")
+	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
 	registerCompletions(cmd)
-	cmd.AddCommand(newVersion())
+	cmd.AddCommand(newLinks(f), newVersion())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
 	return cmd
 }
@@ -148,6 +156,23 @@ func versionString() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+// newLinks prints one list instead of what matters of all.
+func newLinks(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "links",
+		Short: "the ways between sites: round trip, loss, direct or relayed",
+		Long: `links prints how sites reach each other, as measured from this machine by pings
+over the tailnet. With -o json it prints the whole document, for .links of it.`,
+		Example: `  geotop links
+  geotop links -o json | jq -r '.links[] | [.from, .to, .rttSeconds, .path] | @tsv'`,
+		Args: f.noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.once, f.list = true, view.Links()
+			return f.run(cmd)
+		},
+	}
 }
 
 func (f *flags) run(cmd *cobra.Command) error {

@@ -123,7 +123,7 @@ func (f *flags) verdict(whole, w *model.World) error {
 }
 
 func (f *flags) printOptions(cmd *cobra.Command, format output.Format) output.Options {
-	opt := output.Options{Width: outputWidth(), Lines: f.watch}
+	opt := output.Options{Width: outputWidth(), Lines: f.watch, List: f.list}
 	if cmd.OutOrStdout() != os.Stdout {
 		opt.Width = 80
 	}
@@ -174,6 +174,11 @@ func digest(w *model.World) []byte {
 		State    model.NodeState
 		Cordoned bool
 	}
+	type peer struct {
+		ID    string
+		State model.PeerState
+		Path  model.PathKind
+	}
 	type workload struct {
 		Object         string
 		State          model.WorkloadState
@@ -185,6 +190,7 @@ func digest(w *model.World) []byte {
 		Sources   []model.SourceStatus
 		Sites     []site
 		Nodes     []node
+		Peers     []peer
 		Workloads []workload
 	}{Status: w.Status}
 	for _, r := range w.Reasons {
@@ -198,6 +204,9 @@ func digest(w *model.World) []byte {
 	}
 	for _, n := range w.Nodes {
 		d.Nodes = append(d.Nodes, node{n.Name, n.State, n.Unschedulable})
+	}
+	for _, p := range w.Peers {
+		d.Peers = append(d.Peers, peer{p.ID, p.State, p.Path})
 	}
 	for _, wl := range w.Workloads {
 		d.Workloads = append(d.Workloads, workload{wl.Object(), wl.State, wl.Ready, wl.Desired})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
 )
@@ -27,16 +28,14 @@ import (
 type source struct {
 	run     func(ctx context.Context) // nil when nothing has to run
 	changed <-chan struct{}
-	facts   func() model.Facts
-	now     func() time.Time
-	options model.Options
+	world   func() *model.World
 }
 
 // Changed receives after the facts changed.
 func (s *source) Changed() <-chan struct{} { return s.changed }
 
 // World assembles the World of now.
-func (s *source) World() *model.World { return model.Assemble(s.facts(), s.now(), s.options) }
+func (s *source) World() *model.World { return s.world() }
 
 // open makes the source the flags ask for.
 func (f *flags) open(stdin io.Reader) (*source, error) {
@@ -51,19 +50,42 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(name, cfg, time.Now, opt)
+		return live(name, cfg, f.tailnet(), time.Now, opt)
 	}
 }
 
-// live collects from a cluster.
-func live(name string, cfg *rest.Config, now func() time.Time, opt model.Options) (*source, error) {
+// tailnet reads the tailscaled of this machine.
+func (f *flags) tailnet() tailnet.Config {
+	sockets := tailnet.Sockets
+	if f.socket != "" {
+		sockets = []string{f.socket}
+	}
+	cfg := tailnet.Config{Transport: tailnet.Unix(sockets...), PingEvery: pingEvery}
+	switch {
+	case f.noPing:
+		cfg.PingEvery = 0
+	case f.low:
+		cfg.PingEvery = pingEveryLow
+	}
+	return cfg
+}
+
+// A ping keeps the path to a machine warm for 45 s at some 100 bytes a second.
+const (
+	pingEvery    = 20 * time.Second
+	pingEveryLow = 2 * time.Minute
+)
+
+// live collects from a cluster and from the tailnet below it.
+func live(name string, cfg *rest.Config, tail tailnet.Config, now func() time.Time, opt model.Options) (*source, error) {
 	cfg.UserAgent = "geotop/" + versionString()
 	c, err := kube.New(kube.Config{Name: name, Rest: cfg, Now: now})
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	set := collectors.NewSet(c)
-	return &source{run: set.Run, changed: set.Changed(), facts: set.Facts, now: now, options: opt}, nil
+	tail.Now = now
+	set := collectors.NewSet(c, tailnet.New(tail))
+	return &source{run: set.Run, changed: set.Changed(), world: func() *model.World { return set.World(now(), opt) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
@@ -71,7 +93,7 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	s, err := live(d.ClusterName(), d.RestConfig(), d.Now, opt)
+	s, err := live(d.ClusterName(), d.RestConfig(), tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, d.Now, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +124,7 @@ func openFile(name string, stdin io.Reader, opt model.Options) (*source, error) 
 	}
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
-	return &source{changed: changed, facts: func() model.Facts { return facts }, now: func() time.Time { return at }, options: opt}, nil
+	return &source{changed: changed, world: func() *model.World { return model.Assemble(facts, at, opt) }}, nil
 }
 
 // k3sConfig is where k3s puts its own kubeconfig on a server.

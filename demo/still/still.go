@@ -11,6 +11,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
 )
@@ -27,15 +28,15 @@ func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) 
 	if err != nil {
 		return nil, err
 	}
-	set := collectors.NewSet(c)
+	t := tailnet.New(tailnet.Config{Transport: d.LocalAPI(), Now: d.Now, PingEvery: time.Hour, PingAgain: demo.PingAgain})
+	set := collectors.NewSet(c, t)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { set.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
 	for {
-		f := set.Facts()
-		if w := model.Assemble(f, d.Now(), model.Options{SiteLabels: model.SiteLabels}); w.Settled() {
+		if w := set.World(d.Now(), model.Options{SiteLabels: model.SiteLabels}); w.Settled() {
 			for i := range w.Sources {
 				w.Sources[i].Latency = 0
 			}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/model"
 )
@@ -92,7 +93,25 @@ func look(t testing.TB, kubeconfig string) *eye {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &eye{t, collectors.NewSet(c)}
+	return open(t, c)
+}
+
+// lookFrom is look from a machine of the tailnet.
+func lookFrom(t testing.TB, kubeconfig, machine string) *eye {
+	t.Helper()
+	cfg, err := rig.LoadConfig(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, c, tailnet.New(tailnet.Config{Transport: tailnet.Unix(shared.TailscaleSocket(machine)), PingEvery: 2 * time.Second}))
+}
+
+func open(t testing.TB, list ...collectors.Collector) *eye {
+	e := &eye{t, collectors.NewSet(list...)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { e.set.Run(ctx) })
@@ -101,7 +120,7 @@ func look(t testing.TB, kubeconfig string) *eye {
 }
 
 func (e *eye) world() *model.World {
-	return model.Assemble(e.set.Facts(), time.Now(), model.Options{SiteLabels: model.SiteLabels})
+	return e.set.World(time.Now(), model.Options{SiteLabels: model.SiteLabels})
 }
 
 // until waits for a World as wanted; problem says what is not yet right.
@@ -157,11 +176,26 @@ func source(w *model.World, name string) model.Source {
 // allWell waits until every node is ready again and every workload of the lab whole.
 func allWell(t testing.TB) {
 	t.Helper()
-	ctx := within(t, patience)
+	if err := allUp(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func allUp(ctx context.Context) error {
 	if err := shared.WaitNodes(ctx, client); err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := shared.WaitWorkloads(ctx, client); err != nil {
-		t.Fatal(err)
-	}
+	return shared.WaitWorkloads(ctx, client)
+}
+
+// afterwards does something once the test is over, when its own context is too.
+func afterwards(t testing.TB, do func(ctx context.Context) error) {
+	t.Helper()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := do(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -35,6 +35,7 @@ var modules = []module{
 		"kube-scheduler":          "k8s.io/kubernetes/cmd/kube-scheduler",
 	}, "-s -w " + versionFlags},
 	{"kwok", map[string]string{"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "-s -w"},
+	{"tailnet", map[string]string{"labtailnet": "."}, "-s -w"},
 	{"metricsserver", map[string]string{"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, "-s -w"},
 }
 
@@ -77,8 +78,12 @@ func (m module) build(ctx context.Context, cache string, log func(string, ...any
 		return err
 	}
 	sum := sha256.New()
-	for _, f := range []string{"go.mod", "go.sum", "tools.go"} {
-		b, err := os.ReadFile(filepath.Join(src, f))
+	files, err := os.ReadDir(src)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(src, f.Name()))
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,7 @@ type Config struct {
 	EvictRate   float64       // nodes a second and zone; 0.1 as by default
 
 	NoMetrics bool                             // no metrics-server
+	NoTailnet bool                             // no tailnet; large rigs have none
 	Broken    bool                             // add a Deployment that fits nowhere
 	Log       func(format string, args ...any) `json:"-"`
 }
@@ -60,6 +61,9 @@ func (c *Config) complete() error {
 	}
 	defTime(&c.Grace, 12*time.Second)
 	defTime(&c.Lease, 8*time.Second)
+	if c.machines() > tailnetUpTo {
+		c.NoTailnet = true
+	}
 	if c.EvictRate == 0 {
 		c.EvictRate = 0.1
 	}
@@ -75,6 +79,14 @@ func (c *Config) complete() error {
 		return fmt.Errorf("the grace period (%v) must be at least a lease (%v), and that a second", c.Grace, c.Lease)
 	}
 	return nil
+}
+
+// machines is how many nodes there will be.
+func (c *Config) machines() int {
+	if c.Nodes > 0 {
+		return c.Nodes
+	}
+	return c.Houses * c.PerHouse
 }
 
 // towns of Mauritius name the houses; sites beyond them get numbers.

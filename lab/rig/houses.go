@@ -35,11 +35,7 @@ func (r *Rig) planHouses() error {
 	for i := range r.cfg.Houses {
 		r.houses = append(r.houses, &house{name: houseName(i), cut: map[string]bool{}, group: i % shared, alone: r.cfg.Houses <= ownKwok})
 	}
-	total := r.cfg.Nodes
-	if total == 0 {
-		total = r.cfg.Houses * r.cfg.PerHouse
-	}
-	for i := range total {
+	for i := range r.cfg.machines() {
 		h := r.houses[i%len(r.houses)]
 		h.nodes = append(h.nodes, fmt.Sprintf("%s-%d", h.name, len(h.nodes)+1))
 	}
@@ -128,8 +124,8 @@ func (r *Rig) startKwok(ctx context.Context, name, house, selector string) error
 	return c.await(ctx, 30*time.Second, func(ctx context.Context) error { return answers(ctx, "http://"+r.address(name)+"/healthz") })
 }
 
-// Cut stops the kubelets of the houses at once, as a power cut would: no
-// heartbeat, no lease, no word.
+// Cut takes the houses' power away: their kubelets stop without a word, and so
+// do their machines on the tailnet.
 func (r *Rig) Cut(ctx context.Context, houses ...string) error {
 	for _, name := range houses {
 		h, err := r.house(name)
@@ -147,6 +143,9 @@ func (r *Rig) Cut(ctx context.Context, houses ...string) error {
 		}
 		if c := r.component(h.serves); c != nil {
 			c.kill()
+		}
+		if err := r.powerTailnet(ctx, name, false); err != nil {
+			return err
 		}
 	}
 	return r.record()
@@ -179,6 +178,9 @@ func (r *Rig) Restore(ctx context.Context, houses ...string) error {
 			continue
 		}
 		clear(h.cut)
+		if err := r.powerTailnet(ctx, name, true); err != nil {
+			return err
+		}
 		if err := r.replay(ctx, h); err != nil {
 			return err
 		}

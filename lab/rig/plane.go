@@ -131,16 +131,20 @@ func (r *Rig) StartAPI(ctx context.Context) error {
 	if before != nil && before.Up() {
 		return nil
 	}
-	if err := r.launchAPI(ctx); err != nil || before == nil {
-		return err
+	if before == nil {
+		return r.launchAPI(ctx)
 	}
+	// The old controller-manager would call every node lost at its first look.
 	if c := r.component("kube-controller-manager"); c != nil {
 		c.kill()
-		if err := r.startControllers(); err != nil {
-			return err
-		}
 	}
-	return r.replayAll(ctx)
+	if err := r.launchAPI(ctx); err != nil {
+		return err
+	}
+	if err := r.replayAll(ctx); err != nil {
+		return err
+	}
+	return r.startControllers()
 }
 
 // launchAPI starts the API server and waits until it is ready.

@@ -63,6 +63,18 @@ func (r *Rig) up(ctx context.Context) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
+	var g errgroup.Group
+	g.Go(func() error { return r.startTailnet(ctx) })
+	g.Go(func() error { return r.startCluster(ctx, began) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	r.cfg.Log("up after %.1fs", time.Since(began).Seconds())
+	return nil
+}
+
+// startCluster starts the control plane and fills the cluster.
+func (r *Rig) startCluster(ctx context.Context, began time.Time) error {
 	if err := r.startPlane(ctx); err != nil {
 		return err
 	}
@@ -77,11 +89,7 @@ func (r *Rig) up(ctx context.Context) error {
 	if err := r.startMetrics(ctx, client); err != nil {
 		return err
 	}
-	if err := r.build(ctx, client); err != nil {
-		return err
-	}
-	r.cfg.Log("up after %.1fs", time.Since(began).Seconds())
-	return nil
+	return r.build(ctx, client)
 }
 
 // prepare makes keys, ports and files.

@@ -1,0 +1,374 @@
+// Package tailnet reads a tailnet through the tailscaled of this machine, and
+// measures the ways to its machines by pings of its own. Headscale and
+// Tailscale are the same here.
+//
+// It only reads and pings; it needs no right but to open the daemon's socket.
+package tailnet
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/geotop/geotop/model"
+)
+
+// Config says how to reach the daemon and how much to measure.
+type Config struct {
+	Transport http.RoundTripper // to the LocalAPI; see Unix
+	Now       func() time.Time  // the clock ages are judged by; time.Now when nil
+	PingEvery time.Duration     // how often each target is pinged; 0 for not at all
+	PingAgain time.Duration     // how soon after a ping that leaves doubt; 1 s when 0
+}
+
+const (
+	pollEvery   = 5 * time.Second  // paths are never pushed
+	absentEvery = 30 * time.Second // how often to look whether there is a daemon now
+	wakeGap     = 300 * time.Millisecond
+	detailEvery = 60 * time.Second // how often endpoints are read anew
+	maxMoves    = 20
+)
+
+// busMask asks for state, peer changes and patches; not the netmap bits that
+// newer daemons refuse.
+const busMask = 1<<1 | 1<<12 | 1<<14 | 1<<15 | 1<<18
+
+// Collector reads one tailscaled. It is a collectors.Collector.
+type Collector struct {
+	api   localAPI
+	now   func() time.Time
+	pings *pinger
+
+	mu      sync.Mutex
+	changed func()
+	facts   model.TailnetFacts
+	seen    map[string]*memory // by peer id
+	wanted  map[string]bool    // ids of the peers whose details are worth asking for
+	wake    chan struct{}      // asks for the status before its time
+}
+
+// memory is what is known of a peer beyond one answer.
+type memory struct {
+	rx, tx    int64
+	at        time.Time
+	endpoints []string
+	version   string
+	detailAt  time.Time
+	moves     []model.PublicAddress
+}
+
+// New makes a collector; it connects when Run is called.
+func New(cfg Config) *Collector {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	now := cfg.Now
+	c := &Collector{
+		api: localAPI{&http.Client{Transport: cfg.Transport}}, now: func() time.Time { return now().UTC() },
+		changed: func() {}, seen: map[string]*memory{}, wanted: map[string]bool{}, wake: make(chan struct{}, 1),
+	}
+	c.facts.Local = model.Source{Name: model.SourceTailnet, Status: model.SourcePending, Optional: true, Interval: pollEvery}
+	c.facts.Peers.Source = model.Source{Name: model.SourcePeers, Status: model.SourcePending, Optional: true, Interval: pollEvery}
+	c.pings = newPinger(c.api, c.now, cfg.PingEvery, cfg.PingAgain)
+	return c
+}
+
+// Run collects until ctx ends.
+func (c *Collector) Run(ctx context.Context, changed func()) {
+	c.mu.Lock()
+	c.changed = changed
+	c.mu.Unlock()
+	var wg sync.WaitGroup
+	wg.Go(func() { c.follow(ctx) })
+	wg.Go(func() { c.poll(ctx) })
+	wg.Go(func() { c.pings.run(ctx, changed) })
+	wg.Wait()
+	c.api.client.CloseIdleConnections()
+}
+
+// Target says which peers are worth pinging, by id. It reports whether that
+// differs from before, in which case pings are pending again.
+func (c *Collector) Target(ids []string) bool {
+	c.mu.Lock()
+	fresh := !maps.Equal(c.wanted, setOf(ids))
+	c.wanted = setOf(ids)
+	addresses := map[string]string{}
+	for _, p := range c.facts.Peers.Items {
+		if c.wanted[p.ID] && len(p.Addresses) > 0 {
+			addresses[p.ID] = p.Addresses[0]
+		}
+	}
+	c.mu.Unlock()
+	if fresh {
+		c.hurry()
+	}
+	return c.pings.target(addresses) || fresh
+}
+
+// hurry has the status read before its time.
+func (c *Collector) hurry() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func setOf(ids []string) map[string]bool {
+	set := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
+}
+
+// poll asks for the status again and again: at once when the bus tells of a
+// change, and every few seconds because paths are not told there.
+func (c *Collector) poll(ctx context.Context) {
+	for ctx.Err() == nil {
+		st, err := c.status(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			c.details(ctx, st)
+		}
+		c.note(st, err)
+		wait := pollEvery
+		if c.absent() {
+			wait = absentEvery
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-c.wake:
+			pause(ctx, wakeGap) // changes come in flocks
+		}
+		timer.Stop()
+	}
+}
+
+func (c *Collector) absent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.facts.Local.Status == model.SourceAbsent
+}
+
+func (c *Collector) status(ctx context.Context) (*status, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	st := &status{}
+	return st, c.api.ask(ctx, http.MethodGet, "status", nil, st)
+}
+
+// note takes in an answer to status, or that there was none.
+func (c *Collector) note(st *status, err error) {
+	c.mu.Lock()
+	was := c.facts
+	now := c.now()
+	local, peers := &c.facts.Local, &c.facts.Peers.Source
+	if err == nil {
+		if text, hint := st.running(); text != "" {
+			local.Status, local.Error, local.Hint = model.SourceFailed, text, hint
+			peers.Status, peers.Error = unlessKnown(*peers), text
+		} else {
+			c.take(st, now)
+		}
+	} else {
+		local.Status, local.Error, local.Hint = describe(err)
+		peers.Status, peers.Error = unlessKnown(*peers), local.Error
+		if local.Status == model.SourceAbsent {
+			peers.Status = model.SourceAbsent
+		} else if local.Status == model.SourceFailed && !local.ObservedAt.IsZero() {
+			local.Status = model.SourceStale
+		}
+	}
+	c.pings.serve(local.Status == model.SourceOK)
+	news := differ(&was, &c.facts)
+	changed := c.changed
+	c.mu.Unlock()
+	if news {
+		changed()
+	}
+}
+
+// unlessKnown is the status of a source that fails now: stale when it said
+// something before.
+func unlessKnown(s model.Source) model.SourceStatus {
+	if s.ObservedAt.IsZero() {
+		return model.SourceFailed
+	}
+	return model.SourceStale
+}
+
+// take turns a status into facts. The caller holds mu.
+func (c *Collector) take(st *status, now time.Time) {
+	f := &c.facts
+	if t := st.CurrentTailnet; t != nil {
+		f.Name = cmp.Or(t.MagicDNSSuffix, t.Name)
+	}
+	f.Daemon, f.Health = st.Version, st.Health
+	f.Online = st.Self != nil && st.Self.Online
+	for _, s := range []*model.Source{&f.Local, &f.Peers.Source} {
+		s.Status, s.Error, s.Hint, s.ObservedAt = model.SourceOK, "", "", now
+	}
+	items := []*model.PeerFact{}
+	if st.Self != nil && st.Self.ID != "" {
+		items = append(items, c.remember(st.Self.fact(f.Name, true), now))
+	}
+	for _, p := range st.Peer {
+		if p != nil && p.ours() {
+			items = append(items, c.remember(p.fact(f.Name, false), now))
+		}
+	}
+	slices.SortFunc(items, func(a, b *model.PeerFact) int { return cmp.Compare(a.ID, b.ID) })
+	f.Peers.Items, f.Peers.Source.Items = items, len(items)
+	f.Local.Items = 1
+}
+
+// remember adds what earlier answers told: rates, endpoints, past addresses.
+func (c *Collector) remember(p *model.PeerFact, now time.Time) *model.PeerFact {
+	m := c.seen[p.ID]
+	if m == nil {
+		m = &memory{}
+		c.seen[p.ID] = m
+	}
+	// The daemon counts from nought again when it forgets an idle peer.
+	if dt := now.Sub(m.at).Seconds(); !m.at.IsZero() && dt > 0 && p.RxBytes >= m.rx && p.TxBytes >= m.tx {
+		p.RxRate, p.TxRate = float64(p.RxBytes-m.rx)/dt, float64(p.TxBytes-m.tx)/dt
+	}
+	m.rx, m.tx, m.at = p.RxBytes, p.TxBytes, now
+	if p.Endpoints == nil {
+		p.Endpoints = m.endpoints
+	}
+	p.Endpoints = publicFirst(p.Endpoints)
+	p.Version = m.version
+	if a := publicAddress(p); a != "" && (len(m.moves) == 0 || m.moves[0].Address != a) {
+		m.moves = append([]model.PublicAddress{{Address: a, Since: now}}, m.moves[:min(len(m.moves), maxMoves-1)]...)
+	}
+	p.Moves = m.moves
+	return p
+}
+
+// publicAddress is the peer's address on the Internet: that of the direct path
+// in use, else the first public one it offers.
+func publicAddress(p *model.PeerFact) string {
+	for _, e := range append([]string{p.Endpoint}, p.Endpoints...) {
+		if ap, err := netip.ParseAddrPort(e); err == nil && isPublic(ap.Addr()) {
+			return ap.Addr().Unmap().String()
+		}
+	}
+	return ""
+}
+
+func isPublic(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsValid() && !a.IsPrivate() && !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !shared.Contains(a)
+}
+
+// shared is the address space of carriers' NAT, and of tailnets.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+func publicFirst(endpoints []string) []string {
+	rank := func(e string) int {
+		if ap, err := netip.ParseAddrPort(e); err == nil && isPublic(ap.Addr()) {
+			return 0
+		}
+		return 1
+	}
+	sorted := slices.Clone(endpoints)
+	slices.SortStableFunc(sorted, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	return sorted
+}
+
+// details asks for what status does not tell of the peers that matter.
+func (c *Collector) details(ctx context.Context, st *status) {
+	c.mu.Lock()
+	now := c.now()
+	ask := map[string]string{}
+	for _, p := range st.Peer {
+		if p == nil || !c.wanted[p.ID] || len(p.TailscaleIPs) == 0 {
+			continue
+		}
+		if m := c.seen[p.ID]; m != nil && now.Sub(m.detailAt) >= detailEvery {
+			ask[p.ID] = p.TailscaleIPs[0]
+			m.detailAt = now
+		}
+	}
+	c.mu.Unlock()
+	for id, address := range ask {
+		var n netNode
+		call, cancel := context.WithTimeout(ctx, callTimeout)
+		err := c.api.ask(call, http.MethodGet, "whois", url.Values{"addr": {address}}, &n)
+		cancel()
+		if err != nil {
+			continue // another daemon's version may not tell; the path is known without
+		}
+		c.mu.Lock()
+		c.seen[id].endpoints, c.seen[id].version = n.Node.Endpoints, n.Node.Hostinfo.IPNVersion
+		c.mu.Unlock()
+	}
+}
+
+// differ reports whether two facts differ in what is worth drawing at once;
+// counters and times that only move on are not.
+func differ(a, b *model.TailnetFacts) bool {
+	if a.Local.Status != b.Local.Status || a.Local.Error != b.Local.Error || a.Peers.Source.Status != b.Peers.Source.Status ||
+		a.Online != b.Online || a.Name != b.Name || !slices.Equal(a.Health, b.Health) {
+		return true
+	}
+	return !slices.EqualFunc(a.Peers.Items, b.Peers.Items, func(x, y *model.PeerFact) bool {
+		return x.ID == y.ID && x.Online == y.Online && x.Active == y.Active && x.Endpoint == y.Endpoint && x.Relay == y.Relay &&
+			x.PeerRelay == y.PeerRelay && x.Expired == y.Expired && x.KeyExpiry.Equal(y.KeyExpiry) && x.Name == y.Name &&
+			slices.Equal(x.Addresses, y.Addresses) && slices.Equal(x.Tags, y.Tags) && slices.Equal(x.Moves, y.Moves)
+	})
+}
+
+// follow listens to the daemon's bus and wakes the poll on every message. What
+// a message says is not used: the status that is read then is whole.
+func (c *Collector) follow(ctx context.Context) {
+	q := url.Values{"mask": {strconv.Itoa(busMask)}}
+	for delay := time.Second; ctx.Err() == nil; delay = min(2*delay, absentEvery) {
+		resp, err := c.api.open(ctx, http.MethodGet, "watch-ipn-bus", q)
+		if err == nil {
+			dec := json.NewDecoder(resp.Body)
+			for {
+				var skipped json.RawMessage
+				if err := dec.Decode(&skipped); err != nil {
+					break
+				}
+				delay = time.Second
+				c.hurry()
+			}
+			resp.Body.Close()
+		}
+		pause(ctx, delay)
+	}
+}
+
+// Facts adds the tailnet to f.
+func (c *Collector) Facts(f *model.Facts) {
+	c.mu.Lock()
+	facts := c.facts
+	c.mu.Unlock()
+	facts.Pings = c.pings.section(facts.Local)
+	f.Tailnets = append(f.Tailnets, facts)
+}
+
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
