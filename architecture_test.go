@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"keymap":             {},
 	"collectors":         {"model"},
 	"collectors/kube":    {"model"},
+	"collectors/memory":  {"model"},
 	"collectors/tailnet": {"model"},
 	"demo":               {},
 	"demo/still":         {"collectors", "collectors/kube", "collectors/tailnet", "demo", "model"},
@@ -29,7 +30,7 @@ var allowed = map[string][]string{
 	"output":             {"model", "text", "themes", "view"},
 	"ui":                 {"keymap", "model", "text", "themes", "view"},
 	"internal/golden":    {},
-	"cmd/geotop":         {"collectors", "collectors/kube", "collectors/tailnet", "demo", "keymap", "model", "output", "themes", "ui", "view"},
+	"cmd/geotop":         {"collectors", "collectors/kube", "collectors/memory", "collectors/tailnet", "demo", "keymap", "model", "output", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

@@ -29,9 +29,10 @@ type APIServer struct {
 
 // Cluster is one Kubernetes API.
 type Cluster struct {
-	Name        string       `json:"name"`    // the kubeconfig context
-	Server      string       `json:"server"`  // URL in use
-	Version     string       `json:"version"` // gitVersion; empty until known
+	Name        string       `json:"name"`       // the kubeconfig context
+	Server      string       `json:"server"`     // URL in use
+	Configured  string       `json:"configured"` // URL the kubeconfig names
+	Version     string       `json:"version"`    // gitVersion; empty until known
 	Datastore   Datastore    `json:"datastore"`
 	Voters      int          `json:"voters"` // etcd members that vote
 	VotersAlive int          `json:"votersAlive"`
@@ -41,7 +42,7 @@ type Cluster struct {
 
 // newCluster reads the control plane's shape off the cluster's nodes.
 func newCluster(f *ClusterFacts, nodes []*Node) *Cluster {
-	c := &Cluster{Name: f.Name, Server: f.Server, Version: f.Version, Datastore: DatastoreUnknown, APIServers: []*APIServer{}}
+	c := &Cluster{Name: f.Name, Server: f.Server, Configured: f.Configured, Version: f.Version, Datastore: DatastoreUnknown, APIServers: []*APIServer{}}
 	servers := 0
 	byAddress := map[string]*Node{}
 	for _, n := range nodes {

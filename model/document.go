@@ -239,7 +239,7 @@ func holes[T any](name string, items []T, whole func(T) bool) error {
 
 // cluster takes one cluster's facts out of the document.
 func (d *document) cluster(c *Cluster) ClusterFacts {
-	f := ClusterFacts{Name: c.Name, Server: c.Server, Version: c.Version}
+	f := ClusterFacts{Name: c.Name, Server: c.Server, Configured: c.Configured, Version: c.Version}
 	source := func(name string) Source {
 		for _, s := range d.Sources {
 			if s.Cluster == c.Name && s.Name == name {

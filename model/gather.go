@@ -124,7 +124,7 @@ func (f *ClusterFacts) unread(kind string) string {
 		}
 	}
 	for _, s := range sources {
-		if s.Name != "" && s.Status != SourceOK && s.Status != SourceStale {
+		if s.Name != "" && !s.Holds() {
 			_, part, _ := strings.Cut(s.Name, "/")
 			return part
 		}

@@ -129,6 +129,22 @@ func (n *NodeFact) Address(kind string) string {
 	return ""
 }
 
+// ServerAddresses lists where the node's API server may listen, were it one of
+// the control plane: its addresses as the node and k3s tell them.
+func (n *NodeFact) ServerAddresses() []string {
+	node := &Node{NodeFact: n, Roles: n.roles()}
+	if !slices.Contains(node.Roles, "control-plane") && !slices.Contains(node.Roles, "master") {
+		return nil
+	}
+	all := []string{}
+	for _, ip := range append(nodeAddresses(node), nodeNotes(node)...) {
+		if !slices.Contains(all, ip) {
+			all = append(all, ip)
+		}
+	}
+	return all
+}
+
 // Condition gives the node's condition of the type, or nil.
 func (n *NodeFact) Condition(kind string) *Condition {
 	for i := range n.Conditions {

@@ -47,7 +47,11 @@ func (w *World) judgeSources(cluster string) {
 			continue
 		}
 		if !strings.Contains(s.Name, "/") {
-			w.reason(Unknown, cluster, "", "source/"+s.Name, s.Trouble())
+			text := s.Trouble()
+			if age := s.Age(w.At); age >= 0 {
+				text += "; last answered " + Ago(age) + " ago"
+			}
+			w.reason(Unknown, cluster, "", "source/"+s.Name, text)
 			return
 		}
 		_, part, _ := strings.Cut(s.Name, "/")
@@ -92,6 +96,9 @@ func (s Source) Trouble() string {
 }
 
 func (w *World) judgeControlPlane(c *Cluster) {
+	if c.Configured != "" && c.Configured != c.Server && w.answers(c.Name) {
+		w.reason(Warning, c.Name, "", "cluster/"+c.Name, "the kubeconfig's server "+c.Configured+" does not answer; going on with "+c.Server)
+	}
 	switch {
 	case c.Voters == 0 || c.VotersAlive == c.Voters:
 	case c.VotersAlive < c.Quorum && w.answers(c.Name):

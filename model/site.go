@@ -68,7 +68,7 @@ type Site struct {
 	LastKnown     SiteStatus `json:"lastKnown"` // Status as of the last look; differs from it only when nobody can look now
 	Since         time.Time  `json:"since,omitzero"`
 	Nodes         int        `json:"nodes"`
-	Ready         int        `json:"ready"`
+	Ready         int        `json:"ready"` // as of the last look, where the API server is silent
 	Cordoned      int        `json:"cordoned"`
 	ControlPlanes int        `json:"controlPlanes"`
 	Voters        int        `json:"voters"`
@@ -210,6 +210,12 @@ func (s *Site) judge(nodes Source, offline bool) {
 	}
 }
 
+// Inferred reports whether only the tailnet tells that the site is dark: what is
+// known of its nodes is from before.
+func (s *Site) Inferred() bool {
+	return s.Status == SiteDark && s.counts.silent+s.counts.unreachable < s.Nodes
+}
+
 // Words says in one line what is the matter, or "" when nothing is.
 func (s *Site) Words(now time.Time) string {
 	gone := s.counts.silent + s.counts.unreachable
@@ -246,7 +252,7 @@ func (s *Site) darkWords(now time.Time) string {
 	switch {
 	case s.counts.silent == s.Nodes:
 		what = "no heartbeat from any of its " + nodes(s.Nodes)
-	case s.counts.silent+s.counts.unreachable < s.Nodes:
+	case s.Inferred():
 		return "none of its machines answers: " + CauseDark.Words() // the API does not tell
 	}
 	return what + since + ": " + CauseDark.Words()

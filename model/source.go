@@ -49,6 +49,12 @@ func (s Source) Group() string {
 	return group
 }
 
+// Holds reports whether the source said something at any time, be it old or from
+// before this start.
+func (s Source) Holds() bool {
+	return s.Status == SourceOK || s.Status == SourceStale || s.Status == SourcePending && !s.ObservedAt.IsZero()
+}
+
 // Age is how long ago its items were known to be current, or -1 when they never were.
 func (s Source) Age(now time.Time) time.Duration {
 	if s.ObservedAt.IsZero() {

@@ -111,7 +111,9 @@ func TestUnreadIsNotDown(t *testing.T) {
 		b := houses()
 		b.controller("Deployment", "blog", 2, Owner{}) // its pods are what was not read
 		src := tc.source(b)
-		src.Status = tc.status
+		if src.Status = tc.status; !src.Status.Settled() {
+			src.ObservedAt = time.Time{}
+		}
 		w := b.world()
 		wl := workload(t, w, "Deployment/web/blog")
 		if wl.State != tc.want {

@@ -22,7 +22,8 @@ type Facts struct {
 // ClusterFacts is what is known of one cluster.
 type ClusterFacts struct {
 	Name        string
-	Server      string
+	Server      string // in use
+	Configured  string // the kubeconfig's; another one than Server after a fail-over
 	Version     string
 	API         Source // the API server itself: does it answer
 	Nodes       Section[NodeFact]
@@ -321,9 +322,7 @@ func (w *World) Awaits(sources ...string) bool {
 // Knows reports whether the source of that name gave anything, in every cluster
 // that has it: without, its counts are not noughts but unknown.
 func (w *World) Knows(source string) bool {
-	return !slices.ContainsFunc(w.Sources, func(s Source) bool {
-		return s.Name == source && s.Status != SourceOK && s.Status != SourceStale
-	})
+	return !slices.ContainsFunc(w.Sources, func(s Source) bool { return s.Name == source && !s.Holds() })
 }
 
 // Looked reports whether any source gave anything, be it old: without, the
@@ -331,7 +330,7 @@ func (w *World) Knows(source string) bool {
 // lets us read nothing.
 func (w *World) Looked() bool {
 	return slices.ContainsFunc(w.Sources, func(s Source) bool {
-		return s.Name != s.Group() && (s.Status == SourceOK || s.Status == SourceStale)
+		return s.Name != s.Group() && s.Holds()
 	})
 }
 

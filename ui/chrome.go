@@ -383,6 +383,6 @@ func (a *App) source(names []string) model.Source {
 
 // fresh reports whether what the named sources told is current.
 func (a *App) fresh(names []string) bool {
-	s := a.source(names).Status
-	return s == model.SourceOK || s == model.SourcePending || s == ""
+	s := a.source(names)
+	return s.Status == model.SourceOK || s.Status == model.SourcePending && s.ObservedAt.IsZero() || s.Status == ""
 }

@@ -75,6 +75,9 @@ func SiteWord(s *model.Site) string {
 }
 
 func siteNodes(_ *model.World, s *model.Site) Cell {
+	if s.Inferred() {
+		return Cell{Text: fmt.Sprintf("?/%d", s.Nodes), Token: themes.Unknown}
+	}
 	return alert(fmt.Sprintf("%d/%d", s.Ready, s.Nodes), worseThan(s.Ready < s.Nodes, s.Severity()))
 }
 
@@ -87,7 +90,7 @@ func sitePeers(_ *model.World, s *model.Site) Cell {
 }
 
 func sitePods(w *model.World, s *model.Site) Cell {
-	if !w.Knows(model.SourcePods) {
+	if !w.Knows(model.SourcePods) || s.Inferred() {
 		return unknown
 	}
 	return alert(text.Count(s.PodsReady)+"/"+text.Count(s.Pods), worseThan(s.PodsReady < s.Pods, model.Warning))
@@ -148,6 +151,13 @@ func loadIn(w *model.World, s share) Cell {
 		return unknown
 	}
 	return load(s)
+}
+
+func siteLoad(w *model.World, s *model.Site, load share) Cell {
+	if s.Inferred() {
+		return unknown
+	}
+	return loadIn(w, load)
 }
 
 // unknown stands for a figure nobody could look up.

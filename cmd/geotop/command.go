@@ -26,7 +26,7 @@ type flags struct {
 	theme, color        string
 	write, low, noQuery bool
 	socket              string
-	noPing              bool
+	noPing, noState     bool
 
 	once, check, watch bool
 	format             string
@@ -67,6 +67,7 @@ func newCommand() *cobra.Command {
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
 	fs.BoolVar(&f.noPing, "no-ping", false, "send no pings over the tailnet")
+	fs.BoolVar(&f.noState, "no-state", false, "neither read nor keep the last known state of the cluster")
 	fs.StringVar(&f.demo, "demo", "", "simulated cluster: `scenario` "+scenarioNames())
 	fs.Lookup("demo").NoOptDefVal = "weak"
 	fs.Uint64Var(&f.seed, "seed", 1, "`number` that the demo's chances follow")

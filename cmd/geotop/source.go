@@ -19,6 +19,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/memory"
 	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
@@ -50,8 +51,18 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(name, cfg, f.tailnet(), time.Now, opt)
+		return live(name, cfg, f.tailnet(), f.remember(name, cfg.Host), time.Now, opt)
 	}
+}
+
+// remember opens what is known of the cluster from before; nil when nothing is kept.
+func (f *flags) remember(cluster, server string) *memory.Memory {
+	dir, err := memory.Dir()
+	if err != nil || f.noState {
+		return nil
+	}
+	m, _ := memory.Open(dir, cluster, server, time.Now) // what cannot be read is as good as none
+	return m
 }
 
 // tailnet reads the tailscaled of this machine.
@@ -77,14 +88,22 @@ const (
 )
 
 // live collects from a cluster and from the tailnet below it.
-func live(name string, cfg *rest.Config, tail tailnet.Config, now func() time.Time, opt model.Options) (*source, error) {
+func live(name string, cfg *rest.Config, tail tailnet.Config, past *memory.Memory, now func() time.Time, opt model.Options) (*source, error) {
 	cfg.UserAgent = "geotop/" + versionString()
-	c, err := kube.New(kube.Config{Name: name, Rest: cfg, Now: now})
+	kc := kube.Config{Name: name, Rest: cfg, Now: now}
+	if past != nil {
+		kc.Also = past.Servers()
+	}
+	c, err := kube.New(kc)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
 	tail.Now = now
-	set := collectors.NewSet(c, tailnet.New(tail))
+	list := []collectors.Collector{c, tailnet.New(tail)}
+	if past != nil {
+		list = append(list, past) // the last: it fills in what the others lack
+	}
+	set := collectors.NewSet(list...)
 	return &source{run: set.Run, changed: set.Changed(), world: func() *model.World { return set.World(now(), opt) }}, nil
 }
 
@@ -93,7 +112,7 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	s, err := live(d.ClusterName(), d.RestConfig(), tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, d.Now, opt)
+	s, err := live(d.ClusterName(), d.RestConfig(), tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, nil, d.Now, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,15 +36,20 @@ const (
 // watch on a dead connection looks just the same.
 type api struct {
 	cluster string
-	client  *rest.RESTClient
-	http    *http.Client
+	rest    *rest.Config
+	primary *server // the kubeconfig's
 	now     func() time.Time
 	changed func()
-	expires time.Time // when our client certificate does; zero when there is none
+	// elsewhere lists addresses at which other API servers of the cluster may be;
+	// nil for none.
+	elsewhere func() []string
+	expires   time.Time // when our client certificate does; zero when there is none
 
 	heard atomic.Int64 // wall clock of the last byte from the server, UnixNano
 
 	mu      sync.Mutex
+	current *server
+	made    map[string]*server // by address: ways to other servers
 	source  model.Source
 	version string
 	answers chan struct{}   // closed while the server answers
@@ -54,7 +58,7 @@ type api struct {
 }
 
 func newAPI(cfg Config) (*api, error) {
-	a := &api{cluster: cfg.Name, now: cfg.Now, answers: make(chan struct{}), changed: func() {}}
+	a := &api{cluster: cfg.Name, now: cfg.Now, answers: make(chan struct{}), changed: func() {}, made: map[string]*server{}}
 	a.source = model.Source{Cluster: cfg.Name, Name: model.SourceAPI, Status: model.SourcePending}
 	a.epoch, a.reset = context.WithCancel(context.Background())
 	rc := rest.CopyConfig(cfg.Rest)
@@ -67,17 +71,25 @@ func newAPI(cfg Config) (*api, error) {
 	if rc.Transport == nil && rc.Dial == nil {
 		rc.Dial = a.dial
 	}
-	client, err := rest.HTTPClientFor(rc)
-	if err != nil {
-		return nil, fmt.Errorf("credentials of cluster %s: %w", cfg.Name, err)
+	a.rest = rc
+	var err error
+	if a.primary, err = connect(rc); err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
 	}
-	a.http = client
+	a.current = a.primary
 	a.expires = certificateEnd(rc)
-	if a.client, err = rest.UnversionedRESTClientForConfigAndClient(rc, client); err != nil {
-		return nil, fmt.Errorf("server of cluster %s: %w", cfg.Name, err)
-	}
 	return a, nil
 }
+
+// server is the way in use.
+func (a *api) server() *server {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.current
+}
+
+// request begins a request to the server in use.
+func (a *api) request() *rest.Request { return a.server().client.Get() }
 
 // certificateEnd is when the kubeconfig's client certificate expires, zero
 // without one. k3s makes such certificates for a year.
@@ -146,6 +158,10 @@ func (a *api) watchHealth(ctx context.Context) {
 			delay, timeout = probeEvery, max(probeTimeout, 4*latency)
 		} else {
 			a.down(err)
+			if !apierrors.IsUnauthorized(err) && a.failOver(ctx) {
+				delay, timeout = 0, firstTimeout
+				continue
+			}
 			if time.Unix(0, a.heard.Load()).Before(began) {
 				a.abandon()
 				timeout = firstTimeout
@@ -160,13 +176,12 @@ func (a *api) watchHealth(ctx context.Context) {
 	}
 }
 
-// probe asks /readyz. Any answer but a 5xx or a refusal of our credentials
-// means that the server works; not everyone may read /readyz.
+// probe asks whether the server in use works, and at first which version it is.
 func (a *api) probe(ctx context.Context, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if a.knownVersion() == "" {
-		body, err := a.client.Get().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
+		body, err := a.request().AbsPath("/version").MaxRetries(0).DoRaw(ctx)
 		var v struct {
 			GitVersion string `json:"gitVersion"`
 		}
@@ -176,11 +191,7 @@ func (a *api) probe(ctx context.Context, timeout time.Duration) error {
 			a.mu.Unlock()
 		}
 	}
-	err := a.client.Get().AbsPath("/readyz").MaxRetries(0).Do(ctx).Error()
-	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
+	return ready(ctx, a.server())
 }
 
 func (a *api) knownVersion() string {
@@ -230,7 +241,16 @@ func (a *api) abandon() {
 	a.reset()
 	a.epoch, a.reset = context.WithCancel(context.Background())
 	a.mu.Unlock()
-	a.http.CloseIdleConnections()
+	a.closeIdle()
+}
+
+func (a *api) closeIdle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.primary.http.CloseIdleConnections()
+	for _, s := range a.made {
+		s.http.CloseIdleConnections()
+	}
 }
 
 // close ends everything that still runs.
@@ -238,7 +258,7 @@ func (a *api) close() {
 	a.mu.Lock()
 	a.reset()
 	a.mu.Unlock()
-	a.http.CloseIdleConnections()
+	a.closeIdle()
 }
 
 // state gives the server's source and version.

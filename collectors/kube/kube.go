@@ -8,6 +8,8 @@ package kube
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,12 +29,14 @@ type Config struct {
 	Name string           // the cluster's name in the model: its kubeconfig context
 	Rest *rest.Config     // server and credentials; not changed
 	Now  func() time.Time // the clock ages are judged by; time.Now when nil
+	Also []string         // addresses at which other API servers of the cluster may be: host or host:port
 }
 
 // Collector mirrors one cluster's API. It is a collectors.Collector.
 type Collector struct {
-	name, server string
-	api          *api
+	name string
+	also []string
+	api  *api
 
 	nodes       *mirror[model.NodeFact]
 	pods        *mirror[model.Pod]
@@ -54,7 +58,8 @@ func New(cfg Config) (*Collector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Collector{name: cfg.Name, server: cfg.Rest.Host, api: a}
+	c := &Collector{name: cfg.Name, also: cfg.Also, api: a}
+	a.elsewhere = c.elsewhere
 	c.nodes = newMirror(a, kind[model.NodeFact]{
 		source: model.SourceNodes, path: "/api/v1/nodes", key: nodeKey, same: sameNode,
 		decode: decoder(func(n *corev1.Node) *model.NodeFact { return nodeFact(cfg.Name, n) }),
@@ -174,11 +179,27 @@ func (c *Collector) podsAfterNodes(ctx context.Context) {
 	c.pods.run(ctx)
 }
 
+// elsewhere lists where other API servers may be: those the cluster tells of,
+// those we were told, and the nodes of the control plane.
+func (c *Collector) elsewhere() []string {
+	list := []string{}
+	for _, s := range c.servers.section(model.Source{}).Items {
+		for _, e := range s.list {
+			list = append(list, net.JoinHostPort(e.Address, strconv.Itoa(e.Port)))
+		}
+	}
+	list = append(list, c.also...)
+	for _, n := range c.nodes.section(model.Source{}).Items {
+		list = append(list, n.ServerAddresses()...)
+	}
+	return list
+}
+
 // Facts adds the cluster to f.
 func (c *Collector) Facts(f *model.Facts) {
 	server, version := c.api.state()
 	facts := model.ClusterFacts{
-		Name: c.name, Server: c.server, Version: version, API: server,
+		Name: c.name, Server: c.api.server().url, Configured: c.api.primary.url, Version: version, API: server,
 		Nodes: c.nodes.section(server), Leases: c.leases.section(server), Pods: c.pods.section(server),
 		NodeUsage: c.usage.section(server),
 	}

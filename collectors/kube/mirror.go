@@ -202,7 +202,7 @@ func (m *mirror[T]) request(suffix string) *rest.Request {
 	if m.metadataOnly {
 		accept += ";as=PartialObjectMetadata" + suffix + ";g=meta.k8s.io;v=v1"
 	}
-	req := m.api.client.Get().AbsPath(m.path).SetHeader("Accept", accept)
+	req := m.api.request().AbsPath(m.path).SetHeader("Accept", accept)
 	for k, v := range m.selectors {
 		req.Param(k, v)
 	}

@@ -96,7 +96,7 @@ func newUsagePoller(a *api) *poller[model.Usage] {
 			return slices.EqualFunc(before, now, func(a, b *model.Usage) bool { return *a == *b })
 		},
 		fetch: func(ctx context.Context) ([]*model.Usage, time.Duration, error) {
-			body, err := a.get(ctx, a.client.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").SetHeader("Accept", "application/json"))
+			body, err := a.get(ctx, a.request().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").SetHeader("Accept", "application/json"))
 			if err != nil {
 				return nil, usageEvery, err
 			}
@@ -117,7 +117,7 @@ func newLeasePoller(a *api) *poller[model.Lease] {
 		source: model.Source{Cluster: a.cluster, Name: model.SourceLeases, Status: model.SourcePending, Optional: true, Interval: leaseEvery},
 		fetch: func(ctx context.Context) ([]*model.Lease, time.Duration, error) {
 			asked := a.now()
-			body, err := a.get(ctx, a.client.Get().AbsPath("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases").
+			body, err := a.get(ctx, a.request().AbsPath("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases").
 				SetHeader("Accept", "application/vnd.kubernetes.protobuf").Param("resourceVersion", "0"))
 			if err != nil {
 				return nil, 0, err

@@ -5,12 +5,15 @@ package e2e
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +39,9 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "geotop-e2e-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		err = setUp(dir)
+		if err = os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err == nil {
+			err = setUp(dir)
+		}
 	}
 	if shared != nil {
 		defer shared.Down()
@@ -198,4 +203,32 @@ func afterwards(t testing.TB, do func(ctx context.Context) error) {
 			t.Error(err)
 		}
 	})
+}
+
+// readAll is everything in the files of a folder, unpacked.
+func readAll(t testing.TB, dir string) string {
+	t.Helper()
+	var b bytes.Buffer
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		var in io.Reader = file
+		if strings.HasSuffix(path, ".gz") {
+			if in, err = gzip.NewReader(file); err != nil {
+				return err
+			}
+		}
+		_, err = io.Copy(&b, in)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

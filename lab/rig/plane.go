@@ -132,13 +132,13 @@ func (r *Rig) StartAPI(ctx context.Context) error {
 		return nil
 	}
 	if before == nil {
-		return r.launchAPI(ctx)
+		return r.launchAPI(ctx, "kube-apiserver", "api", 0)
 	}
 	// The old controller-manager would call every node lost at its first look.
 	if c := r.component("kube-controller-manager"); c != nil {
 		c.kill()
 	}
-	if err := r.launchAPI(ctx); err != nil {
+	if err := r.launchAPI(ctx, "kube-apiserver", "api", 0); err != nil {
 		return err
 	}
 	if err := r.replayAll(ctx); err != nil {
@@ -147,10 +147,30 @@ func (r *Rig) StartAPI(ctx context.Context) error {
 	return r.startControllers()
 }
 
-// launchAPI starts the API server and waits until it is ready.
-func (r *Rig) launchAPI(ctx context.Context) error {
-	c, err := r.launch("kube-apiserver", "", r.bin["kube-apiserver"],
-		"--etcd-servers=http://"+r.address("etcd"), "--secure-port="+strconv.Itoa(r.ports["api"]), "--bind-address=127.0.0.1", "--advertise-address="+nodeAddress(0),
+// StartSecondAPI starts another API server of the same cluster and gives its
+// address: that of a second house. The lab's own components know only the first.
+func (r *Rig) StartSecondAPI(ctx context.Context) (string, error) {
+	if err := r.choosePorts("api2"); err != nil {
+		return "", err
+	}
+	return r.address("api2"), r.launchAPI(ctx, "kube-apiserver-2", "api2", r.cfg.PerHouse)
+}
+
+// StopSecondAPI kills it.
+func (r *Rig) StopSecondAPI() {
+	if c := r.component("kube-apiserver-2"); c != nil {
+		c.kill()
+	}
+}
+
+// launchAPI starts an API server, that of the n-th node, and waits until it is ready.
+func (r *Rig) launchAPI(ctx context.Context, name, port string, n int) error {
+	audit := r.auditLog()
+	if port != "api" {
+		audit = r.file(name + "-audit.log")
+	}
+	c, err := r.launch(name, "", r.bin["kube-apiserver"],
+		"--etcd-servers=http://"+r.address("etcd"), "--secure-port="+strconv.Itoa(r.ports[port]), "--bind-address=127.0.0.1", "--advertise-address="+nodeAddress(n),
 		"--tls-cert-file="+r.file("pki/apiserver.crt"), "--tls-private-key-file="+r.file("pki/apiserver.key"), "--client-ca-file="+r.ca.file(),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+r.file("pki/sa.pub"), "--service-account-signing-key-file="+r.file("pki/sa.key"),
 		"--authorization-mode=Node,RBAC", "--service-cluster-ip-range="+serviceNetwork, "--allow-privileged=true",
@@ -161,7 +181,7 @@ func (r *Rig) launchAPI(ctx context.Context) error {
 		"--requestheader-client-ca-file="+r.ca.file(), "--requestheader-allowed-names=aggregator", "--requestheader-username-headers=X-Remote-User",
 		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file="+r.file("pki/aggregator.crt"), "--proxy-client-key-file="+r.file("pki/aggregator.key"),
-		"--audit-policy-file="+r.file("audit-policy.yaml"), "--audit-log-path="+r.auditLog(), "--audit-log-mode=blocking")
+		"--audit-policy-file="+r.file("audit-policy.yaml"), "--audit-log-path="+audit, "--audit-log-mode=blocking")
 	if err != nil {
 		return err
 	}
@@ -174,7 +194,7 @@ func (r *Rig) launchAPI(ctx context.Context) error {
 		return err
 	}
 	return c.await(ctx, time.Minute, func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, cfg.Host+"/readyz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+r.address(port)+"/readyz", nil)
 		if err != nil {
 			return err
 		}

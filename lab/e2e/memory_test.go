@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/geotop/geotop/lab/rig"
+)
+
+// TestStartDuringAnOutage starts geotop when no API server answers: what was is
+// shown, as old, and the tailnet tells which house is dark now.
+func TestStartDuringAnOutage(t *testing.T) {
+	allWell(t)
+	env := []string{"XDG_STATE_HOME=" + t.TempDir()}
+	args := []string{"--kubeconfig", shared.Kubeconfig("viewer"), "--tailscale-socket", shared.TailscaleSocket("moka-1")}
+	if out, errs, code := once(t, env, append(args, "--once", "--check")...); code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, out, errs)
+	}
+	shared.StopAPI()
+	afterwards(t, allUp)
+	afterwards(t, func(ctx context.Context) error { return shared.Restore(ctx, "flacq") })
+	afterwards(t, shared.StartAPI)
+	if err := shared.Cut(within(t, patience), "flacq"); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := once(t, env, append(args, "--once", "--check")...)
+	for _, want := range []string{"flacq    DARK", "curepipe unknown", "connection refused", "last answered", "?/3  1   0/3       ?"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s%s", want, out, errs)
+		}
+	}
+	if code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	s := start(t, 80, 24, env, args...)
+	shows(t, s, "DARK", "flacq", "curepipe", "api ", "s!", "tailnet ok")
+	if err := s.Type("2"); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, s, "moka-3", "flacq-1")
+	if err := s.Type("1"); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, s, "DARK")
+	leaves(t, s)
+	out, errs, code = once(t, env, append(args, "--once", "--check", "--no-state")...)
+	if code != 3 || strings.Contains(out, "flacq    DARK") {
+		t.Errorf("without state: exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+// No credential of any account of the lab may be in what geotop keeps or prints.
+func TestNoSecretsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	env := []string{"XDG_STATE_HOME=" + dir}
+	args := []string{"--kubeconfig", shared.Kubeconfig("admin"), "-o", "json"}
+	out, errs, code := once(t, env, args...)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, errs)
+	}
+	kept := out + errs + readAll(t, dir)
+	for _, user := range rig.Users {
+		cfg, err := rig.LoadConfig(shared.Kubeconfig(user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{cfg.BearerToken, string(cfg.KeyData), string(cfg.CertData)} {
+			if secret != "" && strings.Contains(kept, strings.TrimSpace(secret)) {
+				t.Errorf("a credential of %s got out", user)
+			}
+		}
+		if key, err := os.ReadFile(cfg.KeyFile); err == nil && strings.Contains(kept, strings.TrimSpace(string(key))) {
+			t.Errorf("the key of %s got out", user)
+		}
+	}
+	if !strings.Contains(kept, "moka-1") {
+		t.Error("nothing was kept at all")
+	}
+}

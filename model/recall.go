@@ -1,0 +1,76 @@
+package model
+
+// Recall fills in what was known before of the clusters that have not answered
+// yet, each section with the age it has: a start during an outage shows at once
+// what was. Clusters are the same when name and kubeconfig's server are.
+func (f *Facts) Recall(before Facts) {
+	for i := range f.Clusters {
+		c := &f.Clusters[i]
+		for j := range before.Clusters {
+			if old := &before.Clusters[j]; old.Name == c.Name && old.Configured == c.Configured {
+				c.recall(old)
+			}
+		}
+	}
+}
+
+func (f *ClusterFacts) recall(old *ClusterFacts) {
+	f.Version = firstOf(f.Version, old.Version)
+	f.API.recall(old.API)
+	recall(&f.Nodes, old.Nodes)
+	recall(&f.Leases, old.Leases)
+	recall(&f.Pods, old.Pods)
+	recall(&f.APIServers, old.APIServers)
+	for i := range f.Controllers {
+		for _, s := range old.Controllers {
+			if s.Source.Name == f.Controllers[i].Source.Name {
+				recall(&f.Controllers[i], s)
+			}
+		}
+	}
+	for i := range f.Events {
+		for _, s := range old.Events {
+			if s.Source.Name == f.Events[i].Source.Name {
+				recall(&f.Events[i], s)
+			}
+		}
+	}
+}
+
+// recall gives a section that has nothing yet the items it had.
+func recall[T any](live *Section[T], old Section[T]) {
+	if live.Source.recall(old.Source) {
+		live.Items = old.Items
+		live.Source.Items = len(old.Items)
+	}
+}
+
+// recall gives a source that never answered the age of its last answer. One that
+// refuses, or is not there, has answered.
+func (s *Source) recall(old Source) bool {
+	if !s.ObservedAt.IsZero() || old.ObservedAt.IsZero() || s.Status != SourcePending && s.Status != SourceFailed {
+		return false
+	}
+	s.ObservedAt = old.ObservedAt
+	if s.Status == SourceFailed {
+		s.Status = SourceStale
+	}
+	return true
+}
+
+// Complete reports whether the facts of every cluster are worth remembering: its
+// API answers, and everything else has been heard of.
+func (f *Facts) Complete() bool {
+	for i := range f.Clusters {
+		c := &f.Clusters[i]
+		if c.API.Status != SourceOK {
+			return false
+		}
+		for _, s := range c.sources() {
+			if !s.Status.Settled() {
+				return false
+			}
+		}
+	}
+	return len(f.Clusters) > 0
+}
