@@ -119,7 +119,7 @@ func (a *api) other(address string) (*server, error) {
 	}
 	rc := rest.CopyConfig(a.rest)
 	rc.Host = "https://" + address
-	rc.TLSClientConfig.ServerName = cmp.Or(rc.TLSClientConfig.ServerName, certificateName)
+	rc.ServerName = cmp.Or(rc.ServerName, certificateName)
 	s, err := connect(rc)
 	if err == nil {
 		a.made[address] = s

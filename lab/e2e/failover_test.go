@@ -24,7 +24,7 @@ import (
 // else's server, which is asked as well, must get nothing of it.
 func TestGoesOnWithAnotherAPIServer(t *testing.T) {
 	var fooled atomic.Int32
-	rogue := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	rogue := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fooled.Add(1)
 		fmt.Fprint(w, "ok")
 	}))
