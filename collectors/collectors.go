@@ -75,15 +75,21 @@ func (s *Set) Facts() model.Facts {
 // World assembles what all collectors know now. Which machines are nodes, and
 // thus worth measuring, only a World tells: the collectors hear it from here.
 func (s *Set) World(now time.Time, opt model.Options) *model.World {
-	w := model.Assemble(s.Facts(), now, opt)
-	news := false
-	for _, c := range s.list {
-		if m, ok := c.(Measurer); ok {
-			news = m.Target(w.PingTargets()) || news
+	for {
+		w := model.Assemble(s.Facts(), now, opt)
+		if !s.target(w.PingTargets()) {
+			return w
 		}
 	}
-	if news {
-		w = model.Assemble(s.Facts(), now, opt)
+}
+
+// target tells the collectors which machines matter, and reports whether that
+// is news to any. It is no news twice, so that World ends.
+func (s *Set) target(peers []string) (news bool) {
+	for _, c := range s.list {
+		if m, ok := c.(Measurer); ok {
+			news = m.Target(peers) || news
+		}
 	}
-	return w
+	return news
 }

@@ -44,6 +44,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "apis/metrics.k8s.io/v1beta1/pods":
 		a.json(w, a.demo.podMetrics())
 	default:
+		if strings.HasPrefix(path, "apis/longhorn.io") {
+			a.serveLonghorn(w, r, path)
+			return
+		}
 		a.resource(w, r, path, c)
 	}
 }

@@ -33,7 +33,8 @@ type machine struct {
 	pods       map[*pod]bool
 	labels     map[string]string
 
-	offAt     time.Time // when its power went
+	offAt     time.Time // when its power went, and came back
+	onAt      time.Time
 	pingedAt  time.Time
 	keyExpiry time.Time // of its key on the tailnet; zero: never
 }

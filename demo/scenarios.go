@@ -108,6 +108,7 @@ func (s *sim) homelab() {
 	} {
 		s.add(w)
 	}
+	s.disks()
 	s.addCron("nextcloud", "nextcloud-cron", "*/15 * * * *", s.now().Truncate(15*time.Minute))
 	s.addCron("db", "postgres-dump", "30 2 * * *", s.now().Truncate(24*time.Hour).Add(22*time.Hour+30*time.Minute))
 }
@@ -173,6 +174,10 @@ func buildWeak(s *sim) {
 	s.live()
 	// Its provider changes a house's address, and does not let packets in straight.
 	s.relayed[houses("flacq", "moka")] = true
+	s.disk("code-home").backups = "never"
+	s.disk("nextcloud-data").backups = "failing"
+	gitea := s.disk("gitea-data")
+	gitea.on = []*machine{s.byName["moka-1"], s.byName["moka-3"]}
 	s.byName["curepipe-3"].keyExpiry = start.Add(9 * 24 * time.Hour)
 	s.every(history+4*time.Minute, 10*time.Minute, func() { s.cycle("moka") })
 	// A Pi on bad Wi-Fi loses its heartbeats for half a minute now and then.

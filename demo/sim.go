@@ -56,6 +56,7 @@ type sim struct {
 	machines  []*machine
 	workloads []*workload
 	byName    map[string]*machine
+	volumes   []*diskVolume
 	uplinks   map[string]*uplink // by house
 	relayed   map[[2]string]bool // pairs of houses without a direct way
 	split     map[[2]string]bool // pairs of houses without any
@@ -309,6 +310,7 @@ func (s *sim) setPower(site string, on bool) {
 		if m.site == site {
 			m.alive = on
 			if on {
+				m.onAt = s.now()
 				s.renew(m)
 			} else {
 				m.offAt = s.now()

@@ -23,6 +23,8 @@ const (
 	Sites        Action = "pane.sites"
 	Nodes        Action = "pane.nodes"
 	Tailnet      Action = "pane.tailnet"
+	Volumes      Action = "pane.volumes"
+	Backups      Action = "pane.backups"
 	Workloads    Action = "pane.workloads"
 	Pods         Action = "pane.pods"
 	Events       Action = "pane.events"
@@ -90,6 +92,8 @@ func Default() *Map {
 		{Sites, Global, []string{"1"}, "sites: which house is up", ""},
 		{Nodes, Global, []string{"2"}, "nodes", ""},
 		{Tailnet, Global, []string{"3"}, "tailnet: links between sites, and machines", ""},
+		{Volumes, Global, []string{"4"}, "volumes and the houses of their copies", ""},
+		{Backups, Global, []string{"5"}, "backups", ""},
 		{Workloads, Global, []string{"6"}, "workloads and where they run", ""},
 		{Pods, Global, []string{"7"}, "pods", ""},
 		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},

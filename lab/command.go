@@ -52,6 +52,7 @@ func newUp() *cobra.Command {
 	fs.Float64Var(&cfg.EvictRate, "evict-rate", 0.1, "machines a second and house that pods are evicted from")
 	fs.BoolVar(&cfg.NoMetrics, "no-metrics", false, "no metrics-server")
 	fs.BoolVar(&cfg.NoTailnet, "no-tailnet", false, "no tailnet (labs of more than 30 machines have none)")
+	fs.BoolVar(&cfg.NoLonghorn, "no-longhorn", false, "no Longhorn (labs of more than 30 machines have none)")
 	fs.BoolVar(&cfg.Broken, "broken", false, "add a workload that fits nowhere")
 	fs.DurationVar(&ttl, "ttl", 4*time.Hour, "end by itself after this time")
 	return cmd

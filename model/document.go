@@ -51,6 +51,9 @@ type document struct {
 	Tailnets      []*Tailnet    `json:"tailnets"`
 	Peers         []*Peer       `json:"peers"`
 	Links         []*Link       `json:"links"`
+	Volumes       []*Volume     `json:"volumes"`
+	Backups       backupsJSON   `json:"backups"`
+	Longhorn      longhornJSON  `json:"longhorn"`
 	Workloads     []*Workload   `json:"workloads"`
 	Pods          []*podJSON    `json:"pods"`
 	Events        []*eventJSON  `json:"events"`
@@ -100,6 +103,23 @@ type leaseJSON struct {
 	CountFrom       time.Time `json:"countFrom,omitzero"`
 }
 
+// backupsJSON is what there is to restore from.
+type backupsJSON struct {
+	Targets []*BackupTarget `json:"targets"`
+	List    []*Backup       `json:"list"`    // newest first, as the cluster claims
+	Volumes []*BackupVolume `json:"volumes"` // one for each volume and target
+	Jobs    []*RecurringJob `json:"jobs"`
+	System  []*SystemBackup `json:"system"`
+}
+
+// longhornJSON is the rest of what Longhorn says.
+type longhornJSON struct {
+	Nodes    []*StorageNode `json:"nodes"`
+	Engines  []*Engine      `json:"engines"`
+	Orphans  []*Replica     `json:"replicas"` // of volumes that are not there
+	Settings []*Setting     `json:"settings"`
+}
+
 // MarshalJSON writes the World as the versioned document scripts rely on.
 // Times are in UTC, empty lists are [] and never null.
 func (w *World) MarshalJSON() ([]byte, error) {
@@ -116,6 +136,9 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Tailnets:      list(w.Tailnets),
 		Peers:         list(w.Peers),
 		Links:         list(w.Links),
+		Volumes:       list(w.Volumes),
+		Backups:       backupsJSON{Targets: list(w.BackupTargets), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}},
+		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Settings: []*Setting{}},
 		Workloads:     list(w.Workloads),
 		Pods:          make([]*podJSON, len(w.Pods)),
 		Events:        make([]*eventJSON, len(w.Events)),
@@ -130,6 +153,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 			d.Events[i].Node = n.Name
 		}
 	}
+	d.writeLonghorn(w)
 	for _, c := range w.facts.Clusters {
 		for _, s := range c.Controllers {
 			d.Controllers = append(d.Controllers, s.Items...)
@@ -139,6 +163,27 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return json.Marshal(d)
+}
+
+func (d *document) writeLonghorn(w *World) {
+	shown := map[*ReplicaFact]bool{}
+	for _, v := range w.Volumes {
+		for _, r := range v.Replicas {
+			shown[r.ReplicaFact] = true
+		}
+	}
+	for _, c := range w.facts.Clusters {
+		l := &c.Longhorn
+		d.Backups.Volumes = append(d.Backups.Volumes, l.BackupVolumes.Items...)
+		d.Backups.System = append(d.Backups.System, l.SystemBackups.Items...)
+		d.Longhorn.Engines = append(d.Longhorn.Engines, l.Engines.Items...)
+		d.Longhorn.Settings = append(d.Longhorn.Settings, l.Settings.Items...)
+		for _, r := range l.Replicas.Items {
+			if !shown[r] {
+				d.Longhorn.Orphans = append(d.Longhorn.Orphans, newReplica(r, nil, w.Node(c.Name, r.Node)))
+			}
+		}
+	}
 }
 
 func (d *document) writePods(w *World) {
@@ -214,6 +259,16 @@ func (d *document) check() error {
 		holes("leases", d.Leases, func(l *leaseJSON) bool { return l != nil }),
 		holes("tailnets", d.Tailnets, func(t *Tailnet) bool { return t != nil }),
 		holes("peers", d.Peers, func(p *Peer) bool { return p != nil && p.PeerFact != nil && p.ID != "" }),
+		holes("volumes", d.Volumes, func(v *Volume) bool { return v != nil && v.VolumeFact != nil && v.Name != "" && whole(v.Replicas) }),
+		holes("longhorn.replicas", d.Longhorn.Orphans, func(r *Replica) bool { return r != nil && r.ReplicaFact != nil }),
+		holes("longhorn.engines", d.Longhorn.Engines, func(e *Engine) bool { return e != nil }),
+		holes("longhorn.nodes", d.Longhorn.Nodes, func(n *StorageNode) bool { return n != nil }),
+		holes("longhorn.settings", d.Longhorn.Settings, func(s *Setting) bool { return s != nil }),
+		holes("backups.list", d.Backups.List, func(b *Backup) bool { return b != nil }),
+		holes("backups.targets", d.Backups.Targets, func(t *BackupTarget) bool { return t != nil }),
+		holes("backups.volumes", d.Backups.Volumes, func(v *BackupVolume) bool { return v != nil }),
+		holes("backups.jobs", d.Backups.Jobs, func(j *RecurringJob) bool { return j != nil }),
+		holes("backups.system", d.Backups.System, func(s *SystemBackup) bool { return s != nil }),
 		holes("podSpecs", d.PodSpecs, func(s *PodSpec) bool { return s != nil }),
 	} {
 		if err != nil {
@@ -237,6 +292,50 @@ func holes[T any](name string, items []T, whole func(T) bool) error {
 	return nil
 }
 
+func whole(replicas []*Replica) bool {
+	return !slices.ContainsFunc(replicas, func(r *Replica) bool { return r == nil || r.ReplicaFact == nil })
+}
+
+// of takes what belongs to a cluster out of a list.
+func of[T any](items []*T, cluster string, clusterOf func(*T) string) []*T {
+	var own []*T
+	for _, it := range items {
+		if clusterOf(it) == cluster {
+			own = append(own, it)
+		}
+	}
+	return own
+}
+
+// longhorn takes one cluster's Longhorn facts out of the document.
+func (d *document) longhorn(cluster string, source func(string) Source) LonghornFacts {
+	f := LonghornFacts{
+		Engines:       Section[Engine]{source(SourceEngines), of(d.Longhorn.Engines, cluster, func(e *Engine) string { return e.Cluster })},
+		Nodes:         Section[StorageNode]{source(SourceStorageNodes), of(d.Longhorn.Nodes, cluster, func(n *StorageNode) string { return n.Cluster })},
+		Backups:       Section[Backup]{source(SourceBackups), of(d.Backups.List, cluster, func(b *Backup) string { return b.Cluster })},
+		BackupVolumes: Section[BackupVolume]{source(SourceBackupVolumes), of(d.Backups.Volumes, cluster, func(v *BackupVolume) string { return v.Cluster })},
+		Targets:       Section[BackupTarget]{source(SourceBackupTargets), of(d.Backups.Targets, cluster, func(t *BackupTarget) string { return t.Cluster })},
+		Jobs:          Section[RecurringJob]{source(SourceRecurringJobs), of(d.Backups.Jobs, cluster, func(j *RecurringJob) string { return j.Cluster })},
+		SystemBackups: Section[SystemBackup]{source(SourceSystemBackups), of(d.Backups.System, cluster, func(s *SystemBackup) string { return s.Cluster })},
+		Settings:      Section[Setting]{source(SourceSettings), of(d.Longhorn.Settings, cluster, func(s *Setting) string { return s.Cluster })},
+		Volumes:       Section[VolumeFact]{Source: source(SourceVolumes)},
+		Replicas:      Section[ReplicaFact]{Source: source(SourceReplicas)},
+	}
+	for _, v := range d.Volumes {
+		if v.Cluster != cluster {
+			continue
+		}
+		f.Volumes.Items = append(f.Volumes.Items, v.VolumeFact)
+		for _, r := range v.Replicas {
+			f.Replicas.Items = append(f.Replicas.Items, r.ReplicaFact)
+		}
+	}
+	for _, r := range of(d.Longhorn.Orphans, cluster, func(r *Replica) string { return r.Cluster }) {
+		f.Replicas.Items = append(f.Replicas.Items, r.ReplicaFact)
+	}
+	return f
+}
+
 // cluster takes one cluster's facts out of the document.
 func (d *document) cluster(c *Cluster) ClusterFacts {
 	f := ClusterFacts{Name: c.Name, Server: c.Server, Configured: c.Configured, Version: c.Version}
@@ -252,6 +351,7 @@ func (d *document) cluster(c *Cluster) ClusterFacts {
 	f.Nodes.Source, f.Leases.Source, f.Pods.Source = source(SourceNodes), source(SourceLeases), source(SourcePods)
 	f.APIServers = Section[APIServer]{source(SourceAPIServers), c.APIServers}
 	f.NodeUsage.Source = source(SourceNodeUsage)
+	f.Longhorn = d.longhorn(c.Name, source)
 	for _, n := range d.Nodes {
 		if n.Cluster == c.Name {
 			f.Nodes.Items = append(f.Nodes.Items, n.NodeFact)

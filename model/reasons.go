@@ -26,6 +26,7 @@ func (w *World) judge() {
 	for _, wl := range w.Workloads {
 		w.judgeWorkload(wl)
 	}
+	w.judgeStorage()
 	w.judgePeers()
 	w.hint()
 	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return cmp.Compare(b.Severity, a.Severity) })
@@ -40,8 +41,9 @@ func (w *World) reason(sev Severity, cluster, site, object, text string) {
 
 // judgeSources reports what could not be looked at in the cluster.
 func (w *World) judgeSources(cluster string) {
-	denied := []string{}
-	failed := map[string][]string{} // by what failed
+	type trouble struct{ group, text string }
+	denied := map[string][]string{} // by group
+	failed := map[trouble][]string{}
 	for _, s := range w.Sources {
 		if s.Cluster != cluster || s.Status == SourceOK || s.Status == SourceAbsent {
 			continue
@@ -54,20 +56,23 @@ func (w *World) judgeSources(cluster string) {
 			w.reason(Unknown, cluster, "", "source/"+s.Name, text)
 			return
 		}
-		_, part, _ := strings.Cut(s.Name, "/")
+		group, part, _ := strings.Cut(s.Name, "/")
 		switch {
 		case s.Optional:
 		case s.Status == SourceForbidden:
-			denied = append(denied, part)
+			denied[group] = append(denied[group], part)
 		default:
-			failed[s.Trouble()] = append(failed[s.Trouble()], part)
+			key := trouble{group, s.Trouble()}
+			failed[key] = append(failed[key], part)
 		}
 	}
-	for _, trouble := range slices.Sorted(maps.Keys(failed)) {
-		w.reason(Unknown, cluster, "", "source/kube", some(failed[trouble], 3)+": "+trouble)
+	for _, key := range slices.SortedFunc(maps.Keys(failed), func(a, b trouble) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.text, b.text))
+	}) {
+		w.reason(Unknown, cluster, "", "source/"+key.group, some(failed[key], 3)+": "+key.text)
 	}
-	if len(denied) > 0 {
-		w.reason(Unknown, cluster, "", "source/kube", "not allowed to list "+strings.Join(denied, ", "))
+	for _, group := range slices.Sorted(maps.Keys(denied)) {
+		w.reason(Unknown, cluster, "", "source/"+group, "not allowed to list "+some(denied[group], 6))
 	}
 }
 

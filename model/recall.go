@@ -21,6 +21,17 @@ func (f *ClusterFacts) recall(old *ClusterFacts) {
 	recall(&f.Leases, old.Leases)
 	recall(&f.Pods, old.Pods)
 	recall(&f.APIServers, old.APIServers)
+	l, ol := &f.Longhorn, &old.Longhorn
+	recall(&l.Volumes, ol.Volumes)
+	recall(&l.Replicas, ol.Replicas)
+	recall(&l.Engines, ol.Engines)
+	recall(&l.Nodes, ol.Nodes)
+	recall(&l.Backups, ol.Backups)
+	recall(&l.BackupVolumes, ol.BackupVolumes)
+	recall(&l.Targets, ol.Targets)
+	recall(&l.Jobs, ol.Jobs)
+	recall(&l.SystemBackups, ol.SystemBackups)
+	recall(&l.Settings, ol.Settings)
 	for i := range f.Controllers {
 		for _, s := range old.Controllers {
 			if s.Source.Name == f.Controllers[i].Source.Name {

@@ -33,6 +33,7 @@ type ClusterFacts struct {
 	APIServers  Section[APIServer]
 	Events      []Section[Event]
 	NodeUsage   Section[Usage]
+	Longhorn    LonghornFacts
 }
 
 // sources lists the cluster's sources in the order they are shown.
@@ -45,6 +46,7 @@ func (f *ClusterFacts) sources() []Source {
 	for _, e := range f.Events {
 		list = append(list, e.Source)
 	}
+	list = append(list, f.Longhorn.sources()...)
 	list = append(list, f.NodeUsage.Source)
 	return slices.DeleteFunc(list, func(s Source) bool { return s.Name == "" })
 }
@@ -67,10 +69,17 @@ type World struct {
 	Workloads []*Workload // by cluster, namespace, name and kind
 	Peers     []*Peer     // by site and name, those of no site last
 	Links     []*Link     // by site
+	Volumes   []*Volume   // by namespace and claim
 	Events    []*Event    // newest first
-	Status    Severity    // the worst of Reasons
-	Reasons   []Reason    // most severe first
-	Hints     []string    // advice that is no trouble, e.g. unlabelled nodes
+
+	StorageNodes  []*StorageNode
+	Backups       []*Backup // newest first
+	BackupTargets []*BackupTarget
+	RecurringJobs []*RecurringJob
+
+	Status  Severity // the worst of Reasons
+	Reasons []Reason // most severe first
+	Hints   []string // advice that is no trouble, e.g. unlabelled nodes
 
 	facts Facts // what it was made of, for writing it out
 	nodes map[objectKey]*Node
@@ -111,6 +120,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 	}
 	for i := range f.Clusters {
 		w.addPods(&f.Clusters[i])
+		w.addLonghorn(&f.Clusters[i])
 		w.addEvents(&f.Clusters[i])
 	}
 	w.finishSites(nodeSource)
@@ -119,6 +129,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		c := &f.Clusters[i]
 		w.Clusters = append(w.Clusters, newCluster(c, w.clusterNodes(c.Name)))
 	}
+	w.judgeVolumes()
 	w.judge()
 	return w
 }
@@ -345,6 +356,13 @@ func (w *World) InSite(site string) *World {
 	in.Nodes = keep(w.Nodes, func(n *Node) bool { return n.Site == site })
 	in.Pods = keep(w.Pods, func(p *Pod) bool { return w.PodSite(p) == site })
 	in.Workloads = keep(w.Workloads, func(wl *Workload) bool { return wl.BySite.Has(site) })
+	in.Volumes = keep(w.Volumes, func(v *Volume) bool {
+		return v.Site == site || slices.ContainsFunc(v.Replicas, func(r *Replica) bool { return r.Site == site })
+	})
+	in.StorageNodes = keep(w.StorageNodes, func(s *StorageNode) bool {
+		n := w.Node(s.Cluster, s.Name)
+		return n != nil && n.Site == site
+	})
 	in.Peers = keep(w.Peers, func(p *Peer) bool { return p.Site == site })
 	in.Links = keep(w.Links, func(l *Link) bool { return l.From == site || l.To == site })
 	in.Events = keep(w.Events, func(e *Event) bool { return w.EventSite(e) == site })

@@ -30,7 +30,7 @@ func writeTable(out io.Writer, w *model.World, wide bool, opt Options) error {
 	t.line(mark, view.Cell{Text: " " + strings.ToUpper(w.Status.String()), Token: mark.Token}, view.Cell{Text: "  " + summary(w)})
 	lists := []view.List{view.Sites()}
 	if wide {
-		lists = []view.List{view.Sites(), view.Nodes(), view.Peers(), view.Workloads()}
+		lists = []view.List{view.Sites(), view.Nodes(), view.Peers(), view.Volumes(), view.Workloads()}
 	}
 	for _, l := range lists {
 		if l.Rows(w, view.Query{Sort: -1}).Len() > 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/geotop/geotop/keymap"
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/text"
@@ -192,6 +194,9 @@ func sourceBadges(w *model.World) []badge {
 	var badges []badge
 	for i := len(order) - 1; i >= 0; i-- { // the most important last: it is cut last
 		s := worst[order[i]]
+		if s.Status == model.SourceAbsent && s.Group() != "metrics" {
+			continue // the cluster has no such thing
+		}
 		name := groupNames[order[i]]
 		if name == "" {
 			name = order[i]
@@ -231,24 +236,32 @@ func (a *App) tabs() string {
 	if len(a.stack) > 1 {
 		return joinBadges(a.theme, []badge{here}, right, a.width)
 	}
-	left := []badge{}
-	used := 0
-	for _, p := range paneOf {
-		title := listTitle(p.list)
-		b := badge{a.cfg.Keys.Key(keymap.Global, p.action) + " " + title, themes.Dim}
-		if p.list == a.pane() {
-			b.token = themes.Title
+	for _, sep := range []string{"  ", " "} {
+		if line, ok := a.allTabs(sep, right); ok {
+			return line
 		}
-		left = append(left, b)
-		used += text.Width(b.text) + 2
 	}
-	for _, b := range right {
-		used += text.Width(b.text) + 2
+	return joinBadges(a.theme, []badge{here}, right, a.width)
+}
+
+// allTabs names all panes, this far apart, where there is room for them.
+func (a *App) allTabs(sep string, right []badge) (line string, fits bool) {
+	names, used := []string{}, 0
+	for _, p := range paneOf {
+		tab := a.cfg.Keys.Key(keymap.Global, p.action) + " " + listTitle(p.list)
+		token := themes.Dim
+		if p.list == a.pane() {
+			token = themes.Title
+		}
+		names = append(names, a.theme.Paint(token, tab))
+		used += text.Width(tab) + len(sep)
 	}
-	if used > a.width {
-		left = []badge{here}
+	for i := range right {
+		right[i].text = model.Strip(right[i].text) // names from outside are among them
 	}
-	return joinBadges(a.theme, left, right, a.width)
+	end := paintBadges(a.theme, right)
+	room := a.width - (used - len(sep)) - text.Width(ansi.Strip(end))
+	return strings.Join(names, sep) + strings.Repeat(" ", max(0, room)) + end, room >= 2
 }
 
 func listTitle(name string) string {

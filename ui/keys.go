@@ -48,7 +48,7 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		return a.back()
 	case keymap.Help:
 		a.push(newHelp(a.cfg.Keys))
-	case keymap.Sites, keymap.Nodes, keymap.Tailnet, keymap.Workloads, keymap.Pods, keymap.Events:
+	case keymap.Sites, keymap.Nodes, keymap.Tailnet, keymap.Volumes, keymap.Backups, keymap.Workloads, keymap.Pods, keymap.Events:
 		a.show(paneName(action))
 	case keymap.NextPane:
 		a.nextPane()
@@ -73,7 +73,7 @@ var paneOf = []struct {
 	action keymap.Action
 	list   string
 }{
-	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Tailnet, "tailnet"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Events, "events"},
+	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Tailnet, "tailnet"}, {keymap.Volumes, "volumes"}, {keymap.Backups, "backups"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Events, "events"},
 }
 
 func paneName(action keymap.Action) string {

@@ -181,6 +181,8 @@ func (s *listScreen) open(a *App) {
 		a.push(newList(view.Nodes(), &o))
 	case "nodes", "workloads":
 		a.push(newList(view.Pods(), &o))
+	case "volumes":
+		a.push(newList(view.Backups(), &o))
 	default:
 		s.details(a)
 	}

@@ -98,15 +98,18 @@ func (d *doc) eventsOfMany(match func(*model.Event) bool, most int) {
 	d.end(most)
 }
 
+// mostEvents is how many events details show.
+const mostEvents = 10
+
 // events lists the newest events that match.
-func (d *doc) events(match func(*model.Event) bool, most int) {
+func (d *doc) events(match func(*model.Event) bool) {
 	d.section("Events")
 	for _, e := range d.world.Events {
 		if match(e) {
 			d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), plain(e.Reason), dim(e.Message))
 		}
 	}
-	d.end(most)
+	d.end(mostEvents)
 }
 
 // plural gives "1 server", "2 servers".

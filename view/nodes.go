@@ -213,7 +213,7 @@ func nodeDetails(w *model.World, n *model.Node) []Line {
 		d.row(plain(c.Type), plain(c.Status), dim(age(w, c.Since)), dim(c.Message))
 	}
 	d.end(20)
-	d.events(func(e *model.Event) bool { return e.Kind == "Node" && e.Object == n.Name && e.Cluster == n.Cluster }, 10)
+	d.events(func(e *model.Event) bool { return e.Kind == "Node" && e.Object == n.Name && e.Cluster == n.Cluster })
 	d.section("Labels")
 	for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
 		d.row(dim(k), plain(n.Labels[k]))

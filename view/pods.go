@@ -136,7 +136,7 @@ func podDetails(w *model.World, p *model.Pod) []Line {
 	}
 	d.events(func(e *model.Event) bool {
 		return e.Kind == "Pod" && e.Object == p.Name && e.Namespace == p.Namespace && e.Cluster == p.Cluster
-	}, 10)
+	})
 	d.section("Labels")
 	for _, k := range slices.Sorted(maps.Keys(p.Labels)) {
 		d.row(dim(k), plain(p.Labels[k]))

@@ -215,6 +215,9 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))
 	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
 	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))
+	if used, capacity := w.SiteStorage(s.Name); capacity > 0 {
+		d.field("storage", text.Bytes(used)+" used of "+text.Bytes(capacity))
+	}
 	d.section("Nodes")
 	for _, n := range w.Nodes {
 		if n.Site == s.Name {

@@ -82,7 +82,9 @@ type Rows interface {
 }
 
 // Lists gives all lists in the order of their panes.
-func Lists() []List { return []List{Sites(), Nodes(), Peers(), Workloads(), Pods(), Events()} }
+func Lists() []List {
+	return []List{Sites(), Nodes(), Peers(), Volumes(), Backups(), Workloads(), Pods(), Events()}
+}
 
 // column is one column of a list of T.
 type column[T any] struct {

@@ -156,6 +156,6 @@ func workloadDetails(w *model.World, wl *model.Workload) []Line {
 	d.events(func(e *model.Event) bool {
 		return e.Cluster == wl.Cluster && e.Namespace == wl.Namespace &&
 			(e.Object == wl.Name && e.Kind == wl.Kind || e.Kind == "Pod" && w.OwnsPod(wl, e.Object))
-	}, 10)
+	})
 	return d.lines
 }

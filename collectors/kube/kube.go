@@ -29,7 +29,9 @@ type Config struct {
 	Name string           // the cluster's name in the model: its kubeconfig context
 	Rest *rest.Config     // server and credentials; not changed
 	Now  func() time.Time // the clock ages are judged by; time.Now when nil
-	Also []string         // addresses at which other API servers of the cluster may be: host or host:port
+	// LonghornNamespace is where Longhorn lives; longhorn-system when empty.
+	LonghornNamespace string
+	Also              []string // addresses at which other API servers of the cluster may be: host or host:port
 }
 
 // Collector mirrors one cluster's API. It is a collectors.Collector.
@@ -45,6 +47,7 @@ type Collector struct {
 	events      []*mirror[model.Event]
 	leases      *poller[model.Lease]
 	usage       *poller[model.Usage]
+	longhorn    *longhorn
 }
 
 // New makes a collector; it connects when Run is called.
@@ -80,6 +83,7 @@ func New(cfg Config) (*Collector, error) {
 	c.addEvents(cfg.Name)
 	c.leases = newLeasePoller(a)
 	c.usage = newUsagePoller(a)
+	c.longhorn = newLonghorn(a, cfg.Name, cfg.LonghornNamespace)
 	return c, nil
 }
 
@@ -149,7 +153,7 @@ func (c *Collector) addEvents(cluster string) {
 func (c *Collector) Run(ctx context.Context, changed func()) {
 	c.api.changed = changed
 	defer c.api.close()
-	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run}
+	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.longhorn.run}
 	for _, m := range c.controllers {
 		runs = append(runs, m.run)
 	}
@@ -201,7 +205,7 @@ func (c *Collector) Facts(f *model.Facts) {
 	facts := model.ClusterFacts{
 		Name: c.name, Server: c.api.server().url, Configured: c.api.primary.url, Version: version, API: server,
 		Nodes: c.nodes.section(server), Leases: c.leases.section(server), Pods: c.pods.section(server),
-		NodeUsage: c.usage.section(server),
+		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server),
 	}
 	for _, m := range c.controllers {
 		facts.Controllers = append(facts.Controllers, m.section(server))

@@ -27,6 +27,7 @@ type kind[T any] struct {
 	path         string
 	selectors    map[string]string // fieldSelector, labelSelector
 	metadataOnly bool              // ask for PartialObjectMetadata
+	custom       bool              // a custom resource: JSON
 	optional     bool
 	decode       func(raw []byte) (obj *T, resourceVersion string, err error)
 	key          func(*T) key
@@ -184,7 +185,11 @@ func (m *mirror[T]) page(ctx context.Context, next string, each func(*T)) (rv, m
 		return "", "", err
 	}
 	var bad error
-	rv, more, err = readList(body, func(raw []byte) error {
+	read := readList
+	if m.custom {
+		read = readJSONList
+	}
+	rv, more, err = read(body, func(raw []byte) error {
 		v, _, err := m.decode(raw)
 		if err != nil {
 			bad = err
@@ -199,6 +204,9 @@ func (m *mirror[T]) page(ctx context.Context, next string, each func(*T)) (rv, m
 
 func (m *mirror[T]) request(suffix string) *rest.Request {
 	accept := "application/vnd.kubernetes.protobuf"
+	if m.custom {
+		accept = "application/json"
+	}
 	if m.metadataOnly {
 		accept += ";as=PartialObjectMetadata" + suffix + ";g=meta.k8s.io;v=v1"
 	}
@@ -225,7 +233,10 @@ func (m *mirror[T]) watch(ctx context.Context) error {
 	}
 	defer body.Close()
 	m.setLive(true)
-	in := &frames{r: body}
+	var in eventReader = &frames{r: body}
+	if m.custom {
+		in = newJSONFrames(body)
+	}
 	for {
 		ev, err := in.next()
 		if err != nil {
@@ -261,12 +272,11 @@ func (m *mirror[T]) apply(ev watchEvent) error {
 		}
 		return errGone
 	case "BOOKMARK":
-		var meta objectMeta
-		if err := bookmark(ev.object, &meta); err != nil {
-			return err
+		rv, err := ev.version()
+		if err == nil {
+			m.rv = rv
 		}
-		m.rv = meta.resourceVersion
-		return nil
+		return err
 	}
 	v, rv, err := m.decode(ev.object)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // The API's protobuf is read field by field where that saves work: a list of
@@ -100,6 +99,7 @@ func readList(body []byte, item func([]byte) error) (rv, next string, err error)
 type watchEvent struct {
 	kind   string // ADDED, MODIFIED, DELETED, BOOKMARK, ERROR
 	object []byte // the message; aliases the reader's buffer until the next read
+	json   bool   // object is JSON
 }
 
 // frames reads the events of a protobuf watch: each a big-endian length and
@@ -146,13 +146,4 @@ func (f *frames) next() (watchEvent, error) {
 	}
 	ev.object, err = unwrap(object)
 	return ev, err
-}
-
-// status reads the metav1.Status an ERROR event carries.
-func (ev watchEvent) status() (*metav1.Status, error) {
-	var st metav1.Status
-	if err := st.Unmarshal(ev.object); err != nil {
-		return nil, err
-	}
-	return &st, nil
 }

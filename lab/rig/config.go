@@ -31,10 +31,11 @@ type Config struct {
 	Lease       time.Duration // lease of a node, renewed at a quarter of it; 8 s, with over 100 nodes 40 s as by default
 	EvictRate   float64       // nodes a second and zone; 0.1 as by default
 
-	NoMetrics bool                             // no metrics-server
-	NoTailnet bool                             // no tailnet; large rigs have none
-	Broken    bool                             // add a Deployment that fits nowhere
-	Log       func(format string, args ...any) `json:"-"`
+	NoMetrics  bool                             // no metrics-server
+	NoTailnet  bool                             // no tailnet; large rigs have none
+	NoLonghorn bool                             // no Longhorn; large rigs have none
+	Broken     bool                             // add a Deployment that fits nowhere
+	Log        func(format string, args ...any) `json:"-"`
 }
 
 func (c *Config) complete() error {
@@ -63,6 +64,9 @@ func (c *Config) complete() error {
 	defTime(&c.Lease, 8*time.Second)
 	if c.machines() > tailnetUpTo {
 		c.NoTailnet = true
+	}
+	if c.machines() > longhornUpTo {
+		c.NoLonghorn = true
 	}
 	if c.EvictRate == 0 {
 		c.EvictRate = 0.1

@@ -28,6 +28,7 @@ type Rig struct {
 	components []*Component // in the order they were started
 	houses     []*house
 	proxies    []*Proxy
+	ends       []func() // stop what runs in this process
 }
 
 // Up brings a rig up: all components answer, all nodes are ready, all pods
@@ -89,7 +90,10 @@ func (r *Rig) startCluster(ctx context.Context, began time.Time) error {
 	if err := r.startMetrics(ctx, client); err != nil {
 		return err
 	}
-	return r.build(ctx, client)
+	if err := r.build(ctx, client); err != nil {
+		return err
+	}
+	return r.startLonghorn(ctx, client)
 }
 
 // prepare makes keys, ports and files.
@@ -196,6 +200,12 @@ func (r *Rig) CloseProxy(p *Proxy) {
 
 // Down stops everything the rig started, its clients first, and removes its folder.
 func (r *Rig) Down() {
+	r.mu.Lock()
+	ends := r.ends
+	r.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
 	for _, p := range r.proxies {
 		p.Close()
 	}

@@ -1,0 +1,327 @@
+package demo
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What Longhorn goes by here; a rebuild is quicker than over most links.
+const (
+	engineTimeout = 8 * time.Second
+	rebuildAfter  = 20 * time.Second // a node's return to the first byte
+	rebuildRate   = 200 * mib        // a second
+)
+
+// diskVolume is one Longhorn volume of the demo. Its state at a moment follows
+// from the machines' alone.
+type diskVolume struct {
+	claim, namespace, workload string
+	owner                      *workload // whose pod it hangs on
+	place                      int
+	size                       int64
+	on                         []*machine // its replicas
+	backups                    string     // "", "failing" or "never"
+}
+
+func (v *diskVolume) name() string { return "pvc-" + string(uid("volume", v.namespace, v.claim))[:13] }
+
+// disks makes volumes for every claim of the workloads so far, each copy in a
+// house of its own where there are as many.
+func (s *sim) disks() {
+	sizes := map[string]int64{"nextcloud-data": 60 * gib, "data-prometheus-0": 20 * gib, "code-home": 20 * gib, "gitea-data": 10 * gib}
+	for _, w := range s.workloads {
+		if w.claim == "" || w.name == "minio" { // its drives are disks of the machines
+			continue
+		}
+		claims := []string{}
+		for _, p := range w.pods {
+			if c := p.claimName(); !slices.Contains(claims, c) {
+				claims = append(claims, c)
+			}
+		}
+		slices.Sort(claims)
+		for i, c := range claims {
+			size := sizes[c]
+			if size == 0 {
+				size = 8 * gib
+			}
+			v := &diskVolume{claim: c, namespace: w.namespace, workload: w.name, owner: w, place: i, size: size}
+			copies := 3
+			if w.replicas > 1 && w.kind == "StatefulSet" {
+				copies = 2 // it has its own
+			}
+			v.on = s.spread(v, copies)
+			s.volumes = append(s.volumes, v)
+		}
+	}
+}
+
+// spread picks machines for a volume's copies: the one its pod runs on first,
+// then one in every other house.
+func (s *sim) spread(v *diskVolume, copies int) []*machine {
+	on := []*machine{}
+	used := map[string]bool{}
+	if m := s.engineOf(v); m != nil {
+		on, used[m.site] = append(on, m), true
+	}
+	start := s.chance(len(s.machines), "disk", v.claim)
+	for i := range s.machines {
+		m := s.machines[(start+i)%len(s.machines)]
+		if len(on) < copies && !used[m.site] {
+			on, used[m.site] = append(on, m), true
+		}
+	}
+	return on
+}
+
+// engineOf is the machine of the pod that uses the volume.
+func (s *sim) engineOf(v *diskVolume) *machine {
+	for _, p := range v.owner.pods {
+		if p.node != nil && !p.leaving && (p.claimName() == v.claim) {
+			return p.node
+		}
+	}
+	for _, p := range v.owner.pods { // one that hangs on a lost machine
+		if p.node != nil && p.claimName() == v.claim {
+			return p.node
+		}
+	}
+	return nil
+}
+
+func (s *sim) disk(claim string) *diskVolume {
+	for _, v := range s.volumes {
+		if v.claim == claim {
+			return v
+		}
+	}
+	panic("the demo has no volume " + claim)
+}
+
+// thing is a custom resource before it is written out.
+type thing = map[string]any
+
+// serveLonghorn answers for longhorn.io: every list is made anew from what the
+// machines are like, and a watch tells what became different.
+func (a *api) serveLonghorn(w http.ResponseWriter, r *http.Request, path string) {
+	parts := strings.Split(path, "/")
+	plural := parts[len(parts)-1]
+	switch {
+	case len(a.demo.sim.volumes) == 0:
+		a.fail(w, negotiate(""), http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
+		return
+	case len(parts) == 2:
+		a.json(w, thing{"kind": "APIGroup", "name": "longhorn.io", "versions": []thing{{"groupVersion": "longhorn.io/v1beta2", "version": "v1beta2"}}})
+		return
+	case r.URL.Query().Get("watch") == "true":
+		a.watchLonghorn(w, r, plural)
+		return
+	}
+	items := a.demo.longhornThings(plural)
+	list := []thing{}
+	for _, name := range slices.Sorted(maps.Keys(items)) {
+		list = append(list, items[name])
+	}
+	a.json(w, thing{"apiVersion": "longhorn.io/v1beta2", "metadata": thing{"resourceVersion": "1"}, "items": list})
+}
+
+// watchLonghorn looks every second what differs from what was told before.
+func (a *api) watchLonghorn(w http.ResponseWriter, r *http.Request, plural string) {
+	told := map[string]string{}
+	write := func(kind string, o thing) { _ = json.NewEncoder(w).Encode(thing{"type": kind, "object": o}) }
+	tell := func(silent bool) {
+		items := a.demo.longhornThings(plural)
+		for _, name := range slices.Sorted(maps.Keys(items)) {
+			b, err := json.Marshal(items[name])
+			if err != nil || told[name] == string(b) {
+				continue
+			}
+			told[name] = string(b)
+			if !silent {
+				write("MODIFIED", items[name])
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(told)) {
+			if items[name] == nil {
+				delete(told, name)
+				write("DELETED", thing{"metadata": thing{"name": name, "resourceVersion": "1"}})
+			}
+		}
+	}
+	tell(true)
+	w.(http.Flusher).Flush()
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-a.demo.unreachable():
+			return
+		case <-ticker.C:
+			tell(false)
+		}
+	}
+}
+
+// longhornThings gives all objects of a kind as they are now.
+func (d *Demo) longhornThings(plural string) map[string]thing {
+	now := d.Now()
+	d.sim.mu.Lock()
+	defer d.sim.mu.Unlock()
+	items := map[string]thing{}
+	put := func(name string, labels map[string]string, o thing) {
+		o["metadata"] = thing{"name": name, "namespace": "longhorn-system", "resourceVersion": "1", "uid": uid("longhorn", plural, name), "labels": labels, "creationTimestamp": start.Add(-90 * 24 * time.Hour)}
+		items[name] = o
+	}
+	switch plural {
+	case "volumes", "engines", "replicas", "backups", "backupvolumes":
+		for _, v := range d.sim.volumes {
+			d.sim.putVolume(v, plural, now, put)
+		}
+	case "nodes":
+		for _, m := range d.sim.machines {
+			d.sim.putStorage(m, put)
+		}
+	case "backuptargets":
+		put("default", nil, thing{
+			"spec":   thing{"backupTargetURL": "s3://backups@us-east-1/", "credentialSecret": "backup-credentials", "pollInterval": "300s"},
+			"status": thing{"available": true, "lastSyncedAt": now.Truncate(5 * time.Minute).Format(time.RFC3339)},
+		})
+	case "recurringjobs":
+		put("nightly", nil, thing{"spec": thing{"name": "nightly", "task": "backup", "cron": "30 2 * * *", "groups": []string{"default"}, "retain": 7, "concurrency": 2}})
+	case "settings":
+		for name, value := range map[string]string{"current-longhorn-version": "v1.12.0", "node-down-pod-deletion-policy": "do-nothing", "replica-zone-soft-anti-affinity": "true", "node-drain-policy": "block-if-contains-last-replica"} {
+			put(name, nil, thing{"value": value})
+		}
+	}
+	return items
+}
+
+// mode is what an engine says of a copy on m at a moment, and how far a rebuild is.
+func (v *diskVolume) mode(m *machine, now time.Time) (mode string, percent int, failed time.Time) {
+	switch back := now.Sub(m.onAt); {
+	case !m.alive && now.Sub(m.offAt) > engineTimeout:
+		return "ERR", 0, m.offAt.Add(engineTimeout)
+	case !m.alive || m.onAt.IsZero() || m.onAt.Sub(m.offAt) <= engineTimeout:
+		return "RW", 0, time.Time{}
+	case back < rebuildAfter:
+		return "ERR", 0, m.offAt.Add(engineTimeout)
+	default:
+		took := time.Duration(v.size/2/rebuildRate) * time.Second
+		if done := back - rebuildAfter; done < took {
+			return "WO", int(100 * done / took), time.Time{}
+		}
+		return "RW", 0, time.Time{}
+	}
+}
+
+func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put func(string, map[string]string, thing)) {
+	name := v.name()
+	engine := s.engineOf(v)
+	labels := map[string]string{"longhornvolume": name}
+	modes, rebuild, good, on := thing{}, thing{}, 0, ""
+	for i, m := range v.on {
+		replica := fmt.Sprintf("%s-r-%08x", name, uint32(hash("replica", name, i)))
+		mode, percent, failed := v.mode(m, now)
+		if engine == nil || !engine.alive { // nobody writes: it stays as it was
+			mode, failed = "RW", time.Time{}
+		}
+		modes[replica] = mode
+		address := fmt.Sprintf("%s:%d", m.address(), 10000+i)
+		healthy := start.Add(-20 * 24 * time.Hour).Format(time.RFC3339)
+		switch mode {
+		case "RW":
+			good++
+		case "WO":
+			healthy = ""
+			rebuild["tcp://"+address] = thing{"isRebuilding": true, "progress": percent}
+		}
+		if plural == "replicas" {
+			spec := thing{"volumeName": name, "nodeID": m.name, "diskID": "disk-" + m.name, "active": true, "healthyAt": healthy}
+			if !failed.IsZero() {
+				spec["failedAt"] = failed.UTC().Format(time.RFC3339)
+			}
+			put(replica, labels, thing{"spec": spec, "status": thing{"currentState": "running", "storageIP": m.address(), "port": 10000 + i}})
+		}
+	}
+	if engine != nil {
+		on = engine.name
+	}
+	switch plural {
+	case "engines":
+		put(name+"-e-0", labels, thing{"spec": thing{"volumeName": name, "nodeID": on, "active": true}, "status": thing{"currentState": "running", "replicaModeMap": modes, "rebuildStatus": rebuild}})
+	case "volumes":
+		robustness := "healthy"
+		switch {
+		case engine == nil || !engine.alive:
+			robustness = "unknown"
+		case good < len(v.on):
+			robustness = "degraded"
+		}
+		put(name, nil, thing{
+			"spec": thing{"size": fmt.Sprint(v.size), "numberOfReplicas": len(v.on), "nodeID": on, "accessMode": "rwo", "dataEngine": "v1", "backupTargetName": "default"},
+			"status": thing{"state": "attached", "robustness": robustness, "currentNodeID": on, "actualSize": v.size / 2, "kubernetesStatus": thing{
+				"pvName": name, "namespace": v.namespace, "pvcName": v.claim, "workloadsStatus": []thing{{"podName": v.workload, "workloadName": v.workload, "workloadType": v.owner.kind}},
+			}},
+		})
+	case "backups":
+		s.putBackups(v, now, put)
+	}
+}
+
+// putBackups is a week of nights.
+func (s *sim) putBackups(v *diskVolume, now time.Time, put func(string, map[string]string, thing)) {
+	if v.backups == "never" {
+		return
+	}
+	night := now.Truncate(24 * time.Hour).Add(22*time.Hour + 30*time.Minute) // 2:30 in Mauritius
+	if night.After(now) {
+		night = night.Add(-24 * time.Hour)
+	}
+	for i := range 7 {
+		at := night.Add(-time.Duration(i) * 24 * time.Hour)
+		name := fmt.Sprintf("backup-%016x", hash("backup", v.name(), at.Unix()))
+		st := thing{
+			"state": "Completed", "progress": 100, "volumeName": v.name(), "backupTargetName": "default", "snapshotName": "nightly-" + at.Format("20060102"),
+			"snapshotCreatedAt": at.Format(time.RFC3339), "backupCreatedAt": at.Add(4 * time.Minute).Format(time.RFC3339), "lastSyncedAt": at.Add(5 * time.Minute).Format(time.RFC3339),
+			"size": fmt.Sprint(v.size / 2), "newlyUploadDataSize": fmt.Sprint(v.size / int64(80+s.chance(60, "upload", name))),
+		}
+		if v.backups == "failing" && i < 3 {
+			st = thing{"state": "Error", "error": "proxyServer=… failed to back up: write blocks: connection reset by peer", "volumeName": v.name(), "backupTargetName": "default", "snapshotCreatedAt": at.Format(time.RFC3339)}
+		}
+		put(name, map[string]string{"backup-volume": v.name(), "backup-target": "default"}, thing{"spec": thing{"snapshotName": "nightly"}, "status": st})
+	}
+}
+
+func (s *sim) putStorage(m *machine, put func(string, map[string]string, thing)) {
+	scheduled := int64(0)
+	for _, v := range s.volumes {
+		if slices.Contains(v.on, m) {
+			scheduled += v.size
+		}
+	}
+	ready, reason := "True", ""
+	if m.lost {
+		ready, reason = "False", "KubernetesNodeNotReady"
+	}
+	schedulable := ready
+	if m.cordoned {
+		schedulable, reason = "False", "KubernetesNodeCordoned"
+	}
+	state := []thing{{"type": "Ready", "status": ready, "reason": reason}, {"type": "Schedulable", "status": schedulable, "reason": reason}}
+	size := 240 * gib
+	put(m.name, nil, thing{
+		"spec": thing{"allowScheduling": true, "disks": thing{"disk-1": thing{"path": "/var/lib/longhorn", "allowScheduling": true, "storageReserved": size / 4}}},
+		"status": thing{"zone": m.site, "conditions": state, "diskStatus": thing{"disk-1": thing{
+			"diskUUID": "disk-" + m.name, "storageMaximum": size, "storageAvailable": size - scheduled/2 - 30*gib, "storageScheduled": scheduled, "conditions": state,
+		}}},
+	})
+}
