@@ -35,7 +35,6 @@ type machine struct {
 
 	offAt     time.Time // when its power went, and came back
 	onAt      time.Time
-	pingedAt  time.Time
 	keyExpiry time.Time // of its key on the tailnet; zero: never
 }
 

@@ -106,6 +106,7 @@ type leaseJSON struct {
 // backupsJSON is what there is to restore from.
 type backupsJSON struct {
 	Targets []*BackupTarget `json:"targets"`
+	Stores  []*StoreFacts   `json:"stores"`  // what was seen in the buckets
 	List    []*Backup       `json:"list"`    // newest first, as the cluster claims
 	Volumes []*BackupVolume `json:"volumes"` // one for each volume and target
 	Jobs    []*RecurringJob `json:"jobs"`
@@ -137,7 +138,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Peers:         list(w.Peers),
 		Links:         list(w.Links),
 		Volumes:       list(w.Volumes),
-		Backups:       backupsJSON{Targets: list(w.BackupTargets), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}},
+		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}},
 		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Settings: []*Setting{}},
 		Workloads:     list(w.Workloads),
 		Pods:          make([]*podJSON, len(w.Pods)),
@@ -243,6 +244,14 @@ func Read(r io.Reader) (Facts, time.Time, error) {
 	for _, t := range d.Tailnets {
 		f.Tailnets = append(f.Tailnets, d.tailnet(t))
 	}
+	for _, s := range d.Backups.Stores {
+		for _, src := range d.Sources {
+			if src.Cluster == s.Cluster && src.Name == SourceStore+"/"+s.Target {
+				s.Source = src
+			}
+		}
+		f.Stores = append(f.Stores, *s)
+	}
 	return f, d.GeneratedAt, nil
 }
 
@@ -266,6 +275,7 @@ func (d *document) check() error {
 		holes("longhorn.settings", d.Longhorn.Settings, func(s *Setting) bool { return s != nil }),
 		holes("backups.list", d.Backups.List, func(b *Backup) bool { return b != nil }),
 		holes("backups.targets", d.Backups.Targets, func(t *BackupTarget) bool { return t != nil }),
+		holes("backups.stores", d.Backups.Stores, func(s *StoreFacts) bool { return s != nil }),
 		holes("backups.volumes", d.Backups.Volumes, func(v *BackupVolume) bool { return v != nil }),
 		holes("backups.jobs", d.Backups.Jobs, func(j *RecurringJob) bool { return j != nil }),
 		holes("backups.system", d.Backups.System, func(s *SystemBackup) bool { return s != nil }),

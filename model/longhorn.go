@@ -328,6 +328,8 @@ const (
 	BackupVerified BackupState = "verified" // its objects were seen in the bucket
 	BackupMissing  BackupState = "missing"  // the custom resource says so, the bucket does not have it
 	BackupUnknown  BackupState = "unknown"  // could not be looked at
+	// BackupUnreadable is in the bucket, and reading it fails.
+	BackupUnreadable BackupState = "unreadable"
 )
 
 // LastBackup is the newest whole backup of a volume.
@@ -336,6 +338,7 @@ type LastBackup struct {
 	At    time.Time   `json:"at,omitzero"` // the moment its data are of
 	State BackupState `json:"state"`
 	Size  int64       `json:"sizeBytes"`
+	Error string      `json:"error,omitempty"`
 }
 
 // Volume is a VolumeFact joined with its copies, backups and users.

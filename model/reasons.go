@@ -27,6 +27,7 @@ func (w *World) judge() {
 		w.judgeWorkload(wl)
 	}
 	w.judgeStorage()
+	w.judgeStores()
 	w.judgePeers()
 	w.hint()
 	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return cmp.Compare(b.Severity, a.Severity) })
@@ -45,7 +46,7 @@ func (w *World) judgeSources(cluster string) {
 	denied := map[string][]string{} // by group
 	failed := map[trouble][]string{}
 	for _, s := range w.Sources {
-		if s.Cluster != cluster || s.Status == SourceOK || s.Status == SourceAbsent {
+		if s.Cluster != cluster || s.Status == SourceOK || s.Status == SourceAbsent || s.Group() == SourceStore {
 			continue
 		}
 		if !strings.Contains(s.Name, "/") {

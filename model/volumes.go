@@ -223,7 +223,9 @@ func (w *World) judgeBackup(v *Volume) {
 	case v.Failed != nil:
 		v.problem(Warning, "its last backup failed: "+firstOf(v.Failed.Error, v.Failed.State))
 	case v.Backup.State == BackupMissing:
-		v.problem(Warning, "its newest backup is not in the bucket: "+v.Backup.Name)
+		v.problem(Critical, "its newest backup is not in the bucket: "+v.Backup.Name)
+	case v.Backup.State == BackupUnreadable:
+		v.problem(Critical, "its newest backup cannot be read from the bucket: "+v.Backup.Error)
 	case v.Backup.State == BackupNone && w.At.Sub(v.Created) > time.Hour:
 		v.problem(Warning, "never backed up")
 	case v.Backup.State != BackupNone && age > oldBackup && len(planned) > 0:

@@ -17,6 +17,7 @@ import (
 type Facts struct {
 	Clusters []ClusterFacts
 	Tailnets []TailnetFacts
+	Stores   []StoreFacts
 }
 
 // ClusterFacts is what is known of one cluster.
@@ -76,6 +77,7 @@ type World struct {
 	Backups       []*Backup // newest first
 	BackupTargets []*BackupTarget
 	RecurringJobs []*RecurringJob
+	Stores        []*StoreFacts
 
 	Status  Severity // the worst of Reasons
 	Reasons []Reason // most severe first
@@ -128,6 +130,11 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 	for i := range f.Clusters {
 		c := &f.Clusters[i]
 		w.Clusters = append(w.Clusters, newCluster(c, w.clusterNodes(c.Name)))
+	}
+	for i := range f.Stores {
+		s := f.Stores[i]
+		w.addStore(&s, opt.StaleAfter)
+		w.Sources = append(w.Sources, s.Source)
 	}
 	w.judgeVolumes()
 	w.judge()

@@ -226,7 +226,7 @@ func (p *pinger) note(t *target, answer *pong, err error, wait time.Duration) (n
 }
 
 // surely is how many losses in a row leave no doubt.
-const surely = 3
+const surely = 2
 
 // section gives the pings so far; they are pending until each target is known.
 func (p *pinger) section(local model.Source) model.Section[model.Ping] {

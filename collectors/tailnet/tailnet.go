@@ -53,6 +53,9 @@ type Collector struct {
 	seen    map[string]*memory // by peer id
 	wanted  map[string]bool    // ids of the peers whose details are worth asking for
 	wake    chan struct{}      // asks for the status before its time
+	turn    int                // how often wanted changed
+	known   int                // the turn whose peers' details were asked for
+	again   chan struct{}      // the same at once, as wanted is new
 }
 
 // memory is what is known of a peer beyond one answer.
@@ -73,7 +76,7 @@ func New(cfg Config) *Collector {
 	now := cfg.Now
 	c := &Collector{
 		api: localAPI{&http.Client{Transport: cfg.Transport}}, now: func() time.Time { return now().UTC() },
-		changed: func() {}, seen: map[string]*memory{}, wanted: map[string]bool{}, wake: make(chan struct{}, 1),
+		changed: func() {}, seen: map[string]*memory{}, wanted: map[string]bool{}, wake: make(chan struct{}, 1), again: make(chan struct{}, 1),
 	}
 	c.facts.Local = model.Source{Name: model.SourceTailnet, Status: model.SourcePending, Optional: true, Interval: pollEvery}
 	c.facts.Peers.Source = model.Source{Name: model.SourcePeers, Status: model.SourcePending, Optional: true, Interval: pollEvery}
@@ -100,6 +103,9 @@ func (c *Collector) Target(ids []string) bool {
 	c.mu.Lock()
 	fresh := !maps.Equal(c.wanted, setOf(ids))
 	c.wanted = setOf(ids)
+	if fresh {
+		c.turn++
+	}
 	addresses := map[string]string{}
 	for _, p := range c.facts.Peers.Items {
 		if c.wanted[p.ID] && len(p.Addresses) > 0 {
@@ -108,15 +114,15 @@ func (c *Collector) Target(ids []string) bool {
 	}
 	c.mu.Unlock()
 	if fresh {
-		c.hurry()
+		raise(c.again)
 	}
 	return c.pings.target(addresses) || fresh
 }
 
-// hurry has the status read before its time.
-func (c *Collector) hurry() {
+// raise signals on a channel of one place; a signal that is there already will do.
+func raise(signal chan struct{}) {
 	select {
-	case c.wake <- struct{}{}:
+	case signal <- struct{}{}:
 	default:
 	}
 }
@@ -137,10 +143,11 @@ func (c *Collector) poll(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		turn := 0
 		if err == nil {
-			c.details(ctx, st)
+			turn = c.details(ctx, st)
 		}
-		c.note(st, err)
+		c.note(st, err, turn)
 		wait := pollEvery
 		if c.absent() {
 			wait = absentEvery
@@ -149,6 +156,7 @@ func (c *Collector) poll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
+		case <-c.again:
 		case <-c.wake:
 			pause(ctx, wakeGap) // changes come in flocks
 		}
@@ -169,10 +177,13 @@ func (c *Collector) status(ctx context.Context) (*status, error) {
 	return st, c.api.ask(ctx, http.MethodGet, "status", nil, st)
 }
 
-// note takes in an answer to status, or that there was none.
-func (c *Collector) note(st *status, err error) {
+// note takes in an answer to status, or that there was none. turn is up to which
+// turn of wanted its details were asked for.
+func (c *Collector) note(st *status, err error, turn int) {
 	c.mu.Lock()
 	was := c.facts
+	news := turn > c.known
+	c.known = max(c.known, turn)
 	now := c.now()
 	local, peers := &c.facts.Local, &c.facts.Peers.Source
 	if err == nil {
@@ -192,7 +203,7 @@ func (c *Collector) note(st *status, err error) {
 		}
 	}
 	c.pings.serve(local.Status == model.SourceOK)
-	news := differ(&was, &c.facts)
+	news = differ(&was, &c.facts) || news
 	changed := c.changed
 	c.mu.Unlock()
 	if news {
@@ -289,10 +300,11 @@ func publicFirst(endpoints []string) []string {
 	return sorted
 }
 
-// details asks for what status does not tell of the peers that matter.
-func (c *Collector) details(ctx context.Context, st *status) {
+// details asks for what status does not tell of the peers that matter, and gives
+// the turn of wanted that they are of.
+func (c *Collector) details(ctx context.Context, st *status) (turn int) {
 	c.mu.Lock()
-	now := c.now()
+	turn, now := c.turn, c.now()
 	ask := map[string]string{}
 	for _, p := range st.Peer {
 		if p == nil || !c.wanted[p.ID] || len(p.TailscaleIPs) == 0 {
@@ -316,6 +328,7 @@ func (c *Collector) details(ctx context.Context, st *status) {
 		c.seen[id].endpoints, c.seen[id].version = n.Node.Endpoints, n.Node.Hostinfo.IPNVersion
 		c.mu.Unlock()
 	}
+	return turn
 }
 
 // differ reports whether two facts differ in what is worth drawing at once;
@@ -346,7 +359,7 @@ func (c *Collector) follow(ctx context.Context) {
 					break
 				}
 				delay = time.Second
-				c.hurry()
+				raise(c.wake)
 			}
 			resp.Body.Close()
 		}
@@ -357,9 +370,12 @@ func (c *Collector) follow(ctx context.Context) {
 // Facts adds the tailnet to f.
 func (c *Collector) Facts(f *model.Facts) {
 	c.mu.Lock()
-	facts := c.facts
+	facts, due := c.facts, c.turn > c.known
 	c.mu.Unlock()
 	facts.Pings = c.pings.section(facts.Local)
+	if due && facts.Pings.Source.Status == model.SourceOK {
+		facts.Pings.Source.Status = model.SourcePending
+	}
 	f.Tailnets = append(f.Tailnets, facts)
 }
 

@@ -1,0 +1,158 @@
+package model
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// SourceStore is the group of the sources that are object stores; each is
+// "store/" and the name of its backup target.
+const SourceStore = "store"
+
+// StoreFacts is what one object store holds, as seen in the bucket itself.
+type StoreFacts struct {
+	Cluster  string         `json:"cluster"`
+	Target   string         `json:"target"`   // the BackupTarget it is of
+	Endpoint string         `json:"endpoint"` // host:port
+	Bucket   string         `json:"bucket"`
+	Prefix   string         `json:"prefix"` // in front of backupstore/
+	Source   Source         `json:"-"`
+	Backups  []StoredBackup `json:"backups"`
+	Locks    []StoreLock    `json:"locks"`
+	Health   *StoreHealth   `json:"health"` // null for a store that does not tell
+	// Scanned is when the last whole scan began: what is missing then is missing.
+	Scanned time.Time `json:"scannedAt,omitzero"`
+	Lists   int       `json:"listRequests"` // of the last scan
+	Reads   int       `json:"readRequests"`
+}
+
+// StoredBackup is one backup_*.cfg in the bucket.
+type StoredBackup struct {
+	Volume   string    `json:"volume"`
+	Name     string    `json:"name"`
+	Modified time.Time `json:"modifiedAt"`
+	Bytes    int64     `json:"bytes"` // of the file itself
+	// Read is whether the file was read, beyond being listed: a store without its
+	// read quorum still lists everything.
+	Read       bool      `json:"read"`
+	Done       bool      `json:"done"` // its CreatedTime is set: all of it was uploaded
+	SnapshotAt time.Time `json:"snapshotAt,omitzero"`
+	CreatedAt  time.Time `json:"createdAt,omitzero"`
+	Size       int64     `json:"sizeBytes"`
+	Error      string    `json:"error,omitempty"` // why it cannot be read
+}
+
+// StoreLock is a lock file; one older than 150 s is dead.
+type StoreLock struct {
+	Volume   string    `json:"volume"`
+	Name     string    `json:"name"`
+	Modified time.Time `json:"modifiedAt"`
+}
+
+// StoreHealth is what MinIO's health endpoints say without credentials.
+type StoreHealth struct {
+	Server      string `json:"server"`
+	Writable    bool   `json:"writable"` // every erasure set has its write quorum
+	Readable    bool   `json:"readable"`
+	WriteQuorum int    `json:"writeQuorum"` // drives; 0 when not told
+	ReadQuorum  int    `json:"readQuorum"`
+}
+
+// lockDead is when a lock that nobody renews stops counting.
+const lockDead = 150 * time.Second
+
+// addStore joins one store with the volumes whose backups it should hold.
+func (w *World) addStore(f *StoreFacts, staleAfter time.Duration) {
+	f.Source = f.Source.aged(w.At, staleAfter)
+	w.Stores = append(w.Stores, f)
+	stored := map[string]*StoredBackup{}
+	for i := range f.Backups {
+		b := &f.Backups[i]
+		stored[b.Volume+"/"+b.Name] = b
+	}
+	for _, v := range w.Volumes {
+		if v.Cluster != f.Cluster || firstOf(v.Target, "default") != f.Target || v.Backup.Name == "" {
+			continue
+		}
+		b := stored[v.Name+"/"+v.Backup.Name]
+		switch {
+		case b != nil && b.Read && b.Done:
+			v.Backup.State = BackupVerified
+		case b != nil && b.Error != "":
+			v.Backup.State, v.Backup.Error = BackupUnreadable, b.Error
+		case b == nil && f.Scanned.After(v.Backup.At.Add(lockDead)) && f.Source.Holds():
+			v.Backup.State = BackupMissing
+		}
+	}
+}
+
+// judgeStores reports stores that cannot be looked at or have lost a quorum, and
+// what lies in them to no use.
+func (w *World) judgeStores() {
+	for _, f := range w.Stores {
+		name := SourceStore + "/" + f.Target
+		switch f.Source.Status {
+		case SourceOK, SourcePending, SourceAbsent:
+		default:
+			w.reason(Unknown, f.Cluster, "", name, f.Source.Trouble())
+		}
+		if h := f.Health; h != nil && f.Source.Status != SourcePending {
+			switch {
+			case !h.Readable:
+				w.reason(Critical, f.Cluster, "", name, "the object store has lost its read quorum: no backup can be read")
+			case !h.Writable:
+				w.reason(Warning, f.Cluster, "", name, "the object store has lost its write quorum: backups fail")
+			}
+		}
+		if broken := w.interrupted(f); len(broken) > 0 {
+			w.reason(Warning, f.Cluster, "", name, fmt.Sprintf("%d interrupted backups in the bucket: %s", len(broken), some(broken, 2)))
+		}
+	}
+}
+
+// interrupted lists backups that were begun long ago and that nobody goes on
+// with: no live lock. They keep Longhorn from freeing their volume's blocks.
+func (w *World) interrupted(f *StoreFacts) []string {
+	live := map[string]bool{}
+	for _, l := range f.Locks {
+		if f.Scanned.Sub(l.Modified) < lockDead {
+			live[l.Volume] = true
+		}
+	}
+	names := []string{}
+	for _, b := range f.Backups {
+		if b.Read && !b.Done && !live[b.Volume] && f.Scanned.Sub(b.Modified) > time.Hour {
+			names = append(names, b.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// StoreTargets lists the backup targets whose bucket can be looked at.
+func (w *World) StoreTargets() []*BackupTarget {
+	targets := []*BackupTarget{}
+	for _, t := range w.BackupTargets {
+		if strings.HasPrefix(t.URL, "s3://") {
+			targets = append(targets, t)
+		}
+	}
+	slices.SortFunc(targets, func(a, b *BackupTarget) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Name, b.Name))
+	})
+	return targets
+}
+
+// BackupNames lists the backups the cluster claims to have in a target, by volume.
+func (w *World) BackupNames(cluster, target string) map[string][]string {
+	names := map[string][]string{}
+	for _, b := range w.Backups {
+		if b.Cluster == cluster && b.Target == target && b.State == "Completed" {
+			names[b.Volume] = append(names[b.Volume], b.Name)
+		}
+	}
+	return names
+}
