@@ -24,12 +24,12 @@ type Collector interface {
 	Facts(f *model.Facts)
 }
 
-// Measurer is a Collector that measures more than it is told, at a cost, and so
-// only where it matters.
-type Measurer interface {
-	// Target says which machines matter, by their ids on the tailnet. It reports
-	// whether that is news, so that their measurements are still to come.
-	Target(peers []string) bool
+// Follower is a Collector that looks where the others point: which machines are
+// nodes, which buckets hold backups.
+type Follower interface {
+	// Follow takes a World in. It reports whether that makes it look anew, so that
+	// what it finds is still to come; the same World twice is no news.
+	Follow(w *model.World) (news bool)
 }
 
 // Set is several collectors run together.
@@ -72,24 +72,19 @@ func (s *Set) Facts() model.Facts {
 	return f
 }
 
-// World assembles what all collectors know now. Which machines are nodes, and
-// thus worth measuring, only a World tells: the collectors hear it from here.
+// World assembles what all collectors know now, after those that follow others
+// have heard of it.
 func (s *Set) World(now time.Time, opt model.Options) *model.World {
 	for {
 		w := model.Assemble(s.Facts(), now, opt)
-		if !s.target(w.PingTargets()) {
+		news := false
+		for _, c := range s.list {
+			if f, ok := c.(Follower); ok {
+				news = f.Follow(w) || news
+			}
+		}
+		if !news {
 			return w
 		}
 	}
-}
-
-// target tells the collectors which machines matter, and reports whether that
-// is news to any. It is no news twice, so that World ends.
-func (s *Set) target(peers []string) (news bool) {
-	for _, c := range s.list {
-		if m, ok := c.(Measurer); ok {
-			news = m.Target(peers) || news
-		}
-	}
-	return news
 }

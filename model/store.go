@@ -27,6 +27,8 @@ type StoreFacts struct {
 	Scanned time.Time `json:"scannedAt,omitzero"`
 	Lists   int       `json:"listRequests"` // of the last scan
 	Reads   int       `json:"readRequests"`
+
+	stored map[string]*StoredBackup // by volume and name; set when joined
 }
 
 // StoredBackup is one backup_*.cfg in the bucket.
@@ -68,25 +70,41 @@ const lockDead = 150 * time.Second
 func (w *World) addStore(f *StoreFacts, staleAfter time.Duration) {
 	f.Source = f.Source.aged(w.At, staleAfter)
 	w.Stores = append(w.Stores, f)
-	stored := map[string]*StoredBackup{}
+	f.stored = make(map[string]*StoredBackup, len(f.Backups))
 	for i := range f.Backups {
 		b := &f.Backups[i]
-		stored[b.Volume+"/"+b.Name] = b
+		f.stored[b.Volume+"/"+b.Name] = b
 	}
 	for _, v := range w.Volumes {
-		if v.Cluster != f.Cluster || firstOf(v.Target, "default") != f.Target || v.Backup.Name == "" {
-			continue
-		}
-		b := stored[v.Name+"/"+v.Backup.Name]
-		switch {
-		case b != nil && b.Read && b.Done:
-			v.Backup.State = BackupVerified
-		case b != nil && b.Error != "":
-			v.Backup.State, v.Backup.Error = BackupUnreadable, b.Error
-		case b == nil && f.Scanned.After(v.Backup.At.Add(lockDead)) && f.Source.Holds():
-			v.Backup.State = BackupMissing
+		if v.Cluster == f.Cluster && firstOf(v.Target, "default") == f.Target && v.Backup.Name != "" {
+			v.Backup.State, v.Backup.Error = f.seen(v.Name, v.Backup.Name, v.Backup.At)
 		}
 	}
+}
+
+// seen says what became of a backup that the cluster claims, and why it cannot
+// be read. at is when it was made: what is newer than the scan may be there.
+func (f *StoreFacts) seen(volume, name string, at time.Time) (state BackupState, trouble string) {
+	switch b := f.stored[volume+"/"+name]; {
+	case b != nil && b.Read && b.Done:
+		return BackupVerified, ""
+	case b != nil && b.Error != "":
+		return BackupUnreadable, b.Error
+	case b == nil && f.Scanned.After(at.Add(lockDead)) && f.Source.Holds():
+		return BackupMissing, ""
+	default:
+		return BackupClaimed, ""
+	}
+}
+
+// BackupSeen says how far a completed backup can be trusted.
+func (w *World) BackupSeen(b *Backup) (state BackupState, trouble string) {
+	for _, f := range w.Stores {
+		if f.Cluster == b.Cluster && f.Target == b.Target {
+			return f.seen(b.Volume, b.Name, backupTime(b))
+		}
+	}
+	return BackupClaimed, ""
 }
 
 // judgeStores reports stores that cannot be looked at or have lost a quorum, and

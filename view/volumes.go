@@ -117,8 +117,8 @@ func volumeBackup(w *model.World, v *model.Volume) Cell {
 		return unknown
 	case v.Backup.State == model.BackupNone:
 		return alert("none", sev)
-	case v.Backup.State == model.BackupMissing:
-		return alert("missing", model.Critical)
+	case v.Backup.State == model.BackupMissing || v.Backup.State == model.BackupUnreadable:
+		return alert(string(v.Backup.State), model.Critical)
 	default:
 		return alert(age(w, v.Backup.At), sev)
 	}
@@ -208,6 +208,7 @@ func Backups() List {
 			{ColumnInfo: ColumnInfo{Title: "AGE", Rank: 1, Min: 4, Right: true}, cell: func(w *model.World, b *model.Backup) Cell { return plain(age(w, backupTime(b))) },
 				compare: func(_ *model.World, a, b *model.Backup) int { return backupTime(b).Compare(backupTime(a)) }},
 			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 9, Ideal: 12, Max: 14}, cell: func(_ *model.World, b *model.Backup) Cell { return alert(backupWord(b), backupSeverity(b)) }},
+			{ColumnInfo: ColumnInfo{Title: "BUCKET", Rank: 2, Min: 8, Max: 10}, cell: backupSeen},
 			{ColumnInfo: ColumnInfo{Title: "SIZE", Rank: 3, Min: 5, Right: true}, cell: func(_ *model.World, b *model.Backup) Cell { return plain(text.Bytes(b.Size)) },
 				compare: func(_ *model.World, a, b *model.Backup) int { return cmp.Compare(b.Size, a.Size) }},
 			{ColumnInfo: ColumnInfo{Title: "NEW", Rank: 5, Min: 5, Right: true}, cell: func(_ *model.World, b *model.Backup) Cell { return dim(text.Bytes(b.Uploaded)) }},
@@ -217,6 +218,21 @@ func Backups() List {
 		},
 		note:    func(_ *model.World, b *model.Backup) string { return b.Error },
 		details: backupDetails,
+	}
+}
+
+// backupSeen is what the bucket itself shows of a completed backup.
+func backupSeen(w *model.World, b *model.Backup) Cell {
+	if b.State != "Completed" {
+		return dim("-")
+	}
+	switch state, _ := w.BackupSeen(b); state {
+	case model.BackupVerified:
+		return Cell{Text: string(state), Token: themes.OK}
+	case model.BackupMissing, model.BackupUnreadable:
+		return alert(string(state), model.Critical)
+	default:
+		return dim(string(state))
 	}
 }
 
@@ -270,6 +286,9 @@ func backupDetails(w *model.World, b *model.Backup) []Line {
 	d.field("uploaded", agoOr(w, b.CreatedAt))
 	d.field("read back", agoOr(w, b.SyncedAt))
 	d.field("size", text.Bytes(b.Size)+", "+text.Bytes(b.Uploaded)+" of it new")
+	if state, trouble := w.BackupSeen(b); b.State == "Completed" {
+		d.field("in the bucket", strings.TrimSuffix(string(state)+": "+trouble, ": "))
+	}
 	d.field("target", b.Target)
 	d.field("snapshot", b.Snapshot)
 	d.field("url", b.URL)
@@ -283,6 +302,18 @@ func backupDetails(w *model.World, b *model.Backup) []Line {
 			d.row(plain(t.URL), plain(state), dim(t.Message))
 			d.end(1)
 		}
+	}
+	for _, f := range w.Stores {
+		if f.Cluster != b.Cluster || f.Target != b.Target {
+			continue
+		}
+		d.section("Bucket")
+		d.row(plain(f.Bucket+"/"+f.Prefix), plain(f.Endpoint), dim("looked at "+agoOr(w, f.Scanned)), alert(f.Source.Error, worseThan(f.Source.Error != "", model.Unknown)))
+		if h := f.Health; h != nil {
+			d.row(plain(h.Server), alert(map[bool]string{true: "readable", false: "read quorum lost"}[h.Readable], worseThan(!h.Readable, model.Critical)),
+				alert(map[bool]string{true: "writable", false: "write quorum lost"}[h.Writable], worseThan(!h.Writable, model.Warning)), plain(""))
+		}
+		d.end(2)
 	}
 	return d.lines
 }

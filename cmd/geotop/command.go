@@ -25,7 +25,7 @@ type flags struct {
 	siteLabels          []string
 	theme, color        string
 	write, low, noQuery bool
-	socket              string
+	socket, s3          string
 	noPing, noState     bool
 
 	once, check, watch bool
@@ -67,6 +67,7 @@ func newCommand() *cobra.Command {
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
 	fs.BoolVar(&f.noPing, "no-ping", false, "send no pings over the tailnet")
+	fs.StringVar(&f.s3, "s3-endpoint", "", "`URL` of the object store, when the one in the cluster's credentials is of no use here")
 	fs.BoolVar(&f.noState, "no-state", false, "neither read nor keep the last known state of the cluster")
 	fs.StringVar(&f.demo, "demo", "", "simulated cluster: `scenario` "+scenarioNames())
 	fs.Lookup("demo").NoOptDefVal = "weak"

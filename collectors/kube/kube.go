@@ -7,6 +7,8 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -181,6 +183,21 @@ func (c *Collector) podsAfterNodes(ctx context.Context) {
 	case <-timer.C:
 	}
 	c.pods.run(ctx)
+}
+
+// Secret reads a Secret in Longhorn's namespace: what its backup targets need.
+// Its data is in no facts, and kept by nobody here.
+func (c *Collector) Secret(ctx context.Context, name string) (map[string][]byte, error) {
+	body, err := c.api.get(ctx, c.api.request().AbsPath("/api/v1/namespaces", c.longhorn.namespace, "secrets", name).SetHeader("Accept", "application/json"))
+	if err != nil {
+		text, _ := c.api.describe(err)
+		return nil, errors.New(text)
+	}
+	var s corev1.Secret
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, errors.New("the answer is no Secret") // and nothing of it
+	}
+	return s.Data, nil
 }
 
 // elsewhere lists where other API servers may be: those the cluster tells of,

@@ -97,6 +97,9 @@ func (c *Collector) Run(ctx context.Context, changed func()) {
 	c.api.client.CloseIdleConnections()
 }
 
+// Follow has the machines pinged that are nodes in w.
+func (c *Collector) Follow(w *model.World) (news bool) { return c.Target(w.PingTargets()) }
+
 // Target says which peers are worth pinging, by id. It reports whether that
 // differs from before, in which case pings are pending again.
 func (c *Collector) Target(ids []string) bool {

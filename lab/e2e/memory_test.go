@@ -66,7 +66,7 @@ func TestNoSecretsAreKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{cfg.BearerToken, string(cfg.KeyData), string(cfg.CertData)} {
+		for _, secret := range []string{shared.BucketKey(), cfg.BearerToken, string(cfg.KeyData), string(cfg.CertData)} {
 			if secret != "" && strings.Contains(kept, strings.TrimSpace(secret)) {
 				t.Errorf("a credential of %s got out", user)
 			}

@@ -74,9 +74,14 @@ func (s *Sim) backup(ctx context.Context, o *unstructured.Unstructured, taken ma
 	if err := s.store(ctx, v, name, text(o, "spec", "snapshotName"), at, now); err != nil {
 		return fail(err.Error())
 	}
+	return s.completed(ctx, v, name, text(o, "spec", "snapshotName"), at, now)
+}
+
+// completed shows a backup as whole, and the volume's newest as it.
+func (s *Sim) completed(ctx context.Context, v *volume, name, snapshot string, at, now time.Time) error {
 	v.lastName, v.lastAt = name, at
 	if err := s.update(ctx, "backups", name, map[string]any{
-		"state": "Completed", "progress": int64(100), "volumeName": v.seed.Name, "backupTargetName": "default", "snapshotName": text(o, "spec", "snapshotName"),
+		"state": "Completed", "progress": int64(100), "volumeName": v.seed.Name, "backupTargetName": "default", "snapshotName": snapshot,
 		"snapshotCreatedAt": stamp(at), "backupCreatedAt": stamp(now), "size": fmt.Sprint(v.size / 3), "newlyUploadDataSize": fmt.Sprint(v.size / 30),
 		"url": "s3://backups@us-east-1/?backup=" + name + "&volume=" + v.seed.Name, "lastSyncedAt": stamp(now), "volumeSize": fmt.Sprint(v.size),
 	}); err != nil {
@@ -170,4 +175,27 @@ func text(o *unstructured.Unstructured, path ...string) string {
 func parse(s string) time.Time {
 	t, _ := time.Parse(time.RFC3339, s)
 	return t
+}
+
+// nightly is what the recurring job left last night: a backup of every volume
+// that is attached.
+func (s *Sim) nightly(ctx context.Context, now time.Time) error {
+	at := now.Add(-8 * time.Hour)
+	for _, v := range s.volumes {
+		if v.seed.Detached {
+			continue
+		}
+		name := fmt.Sprintf("backup-%016x", hash("nightly", v.seed.Name))
+		if err := s.store(ctx, v, name, "nightly-1", at, at.Add(time.Minute)); err != nil {
+			return err
+		}
+		obj := map[string]any{"labels": map[string]any{"backup-volume": v.seed.Name, "backup-target": "default"}, "spec": map[string]any{"snapshotName": "nightly-1", "backupMode": "incremental"}}
+		if err := s.create(ctx, "backups", name, obj); err != nil {
+			return err
+		}
+		if err := s.completed(ctx, v, name, "nightly-1", at, at.Add(time.Minute)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

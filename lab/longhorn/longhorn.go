@@ -147,6 +147,11 @@ func New(ctx context.Context, kube kubernetes.Interface, dyn dynamic.Interface, 
 			return nil, err
 		}
 	}
+	if bucket != nil {
+		if err := s.nightly(ctx, time.Now().UTC()); err != nil {
+			return nil, err
+		}
+	}
 	return s, s.step(ctx)
 }
 
@@ -512,7 +517,7 @@ func (s *Sim) writeReplica(ctx context.Context, v *volume, r *replica) error {
 func (s *Sim) create(ctx context.Context, plural, name string, body map[string]any) error {
 	kinds := map[string]string{
 		"settings": "Setting", "nodes": "Node", "backuptargets": "BackupTarget", "recurringjobs": "RecurringJob", "volumes": "Volume",
-		"engines": "Engine", "replicas": "Replica", "backupvolumes": "BackupVolume",
+		"engines": "Engine", "replicas": "Replica", "backupvolumes": "BackupVolume", "backups": "Backup",
 	}
 	obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "longhorn.io/v1beta2", "kind": kinds[plural]}}
 	for k, v := range body {

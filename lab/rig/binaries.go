@@ -36,6 +36,7 @@ var modules = []module{
 	}, "-s -w " + versionFlags},
 	{"kwok", map[string]string{"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "-s -w"},
 	{"tailnet", map[string]string{"labtailnet": "."}, "-s -w"},
+	{"minio", map[string]string{"minio": "github.com/minio/minio"}, "-s -w"},
 	{"metricsserver", map[string]string{"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, "-s -w"},
 }
 

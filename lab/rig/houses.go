@@ -147,6 +147,9 @@ func (r *Rig) Cut(ctx context.Context, houses ...string) error {
 		if err := r.powerTailnet(ctx, name, false); err != nil {
 			return err
 		}
+		if err := r.powerMinIO(name, false); err != nil {
+			return err
+		}
 	}
 	return r.record()
 }
@@ -179,6 +182,9 @@ func (r *Rig) Restore(ctx context.Context, houses ...string) error {
 		}
 		clear(h.cut)
 		if err := r.powerTailnet(ctx, name, true); err != nil {
+			return err
+		}
+		if err := r.powerMinIO(name, true); err != nil {
 			return err
 		}
 		if err := r.replay(ctx, h); err != nil {

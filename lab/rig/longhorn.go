@@ -30,11 +30,15 @@ import (
 const longhornUpTo = 30
 
 // startLonghorn installs Longhorn's own CRDs and has its part played.
-func (r *Rig) startLonghorn(ctx context.Context, c kubernetes.Interface) error {
+func (r *Rig) startLonghorn(ctx context.Context) error {
 	if r.cfg.NoLonghorn {
 		return nil
 	}
-	_, err := c.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: longhorn.Namespace}}, metav1.CreateOptions{})
+	c, err := r.Client()
+	if err != nil {
+		return err
+	}
+	_, err = c.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: longhorn.Namespace}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
@@ -49,7 +53,14 @@ func (r *Rig) startLonghorn(ctx context.Context, c kubernetes.Interface) error {
 	if err != nil {
 		return err
 	}
-	sim, err := longhorn.New(ctx, c, dyn, longhorn.Fast, "", nil, r.volumes())
+	target, bucket := "", longhorn.Bucket(nil)
+	if r.hasMinIO() {
+		if err := r.makeBackupSecret(ctx, c); err != nil {
+			return err
+		}
+		target, bucket = backupTarget, files{r}
+	}
+	sim, err := longhorn.New(ctx, c, dyn, longhorn.Fast, target, bucket, r.volumes())
 	if err != nil {
 		return fmt.Errorf("the stand-in for Longhorn: %w", err)
 	}

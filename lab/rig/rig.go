@@ -29,6 +29,7 @@ type Rig struct {
 	houses     []*house
 	proxies    []*Proxy
 	ends       []func() // stop what runs in this process
+	bucketKey  string   // of the object store
 }
 
 // Up brings a rig up: all components answer, all nodes are ready, all pods
@@ -66,8 +67,12 @@ func (r *Rig) up(ctx context.Context) error {
 	}
 	var g errgroup.Group
 	g.Go(func() error { return r.startTailnet(ctx) })
+	g.Go(func() error { return r.startMinIO(ctx) })
 	g.Go(func() error { return r.startCluster(ctx, began) })
 	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := r.startLonghorn(ctx); err != nil { // its backups go into the bucket
 		return err
 	}
 	r.cfg.Log("up after %.1fs", time.Since(began).Seconds())
@@ -90,10 +95,7 @@ func (r *Rig) startCluster(ctx context.Context, began time.Time) error {
 	if err := r.startMetrics(ctx, client); err != nil {
 		return err
 	}
-	if err := r.build(ctx, client); err != nil {
-		return err
-	}
-	return r.startLonghorn(ctx, client)
+	return r.build(ctx, client)
 }
 
 // prepare makes keys, ports and files.
@@ -106,6 +108,9 @@ func (r *Rig) prepare() error {
 		return err
 	}
 	if err := r.planHouses(); err != nil {
+		return err
+	}
+	if err := r.planMinIO(); err != nil {
 		return err
 	}
 	kwok := kwokConfig + kwokMetrics
@@ -141,7 +146,12 @@ func (r *Rig) address(port string) string { return fmt.Sprintf("127.0.0.1:%d", r
 // launch starts a component and remembers it, on disk first: whoever cleans up
 // after a crash goes by what is written there.
 func (r *Rig) launch(name, house string, args ...string) (*Component, error) {
-	c := &Component{Name: name, House: house, args: args, log: filepath.Join(r.Dir, fileName(name)+".log")}
+	return r.launchWith(nil, name, house, args...)
+}
+
+// launchWith is launch with more environment.
+func (r *Rig) launchWith(env []string, name, house string, args ...string) (*Component, error) {
+	c := &Component{Name: name, House: house, args: args, env: env, log: filepath.Join(r.Dir, fileName(name)+".log")}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
