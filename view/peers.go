@@ -26,7 +26,7 @@ func Peers() List {
 			return strings.Join([]string{p.Name, p.HostName, p.OS, p.Node, string(p.State), string(p.Path), p.Via, p.PublicAddress(), strings.Join(p.Tags, " "), strings.Join(p.Addresses, " ")}, " ")
 		},
 		columns: []column[*model.Peer]{
-			mark(severity),
+			peerMark(),
 			{ColumnInfo: ColumnInfo{Title: "PEER", Min: 8, Ideal: 10, Max: 30, Middle: true}, cell: func(_ *model.World, p *model.Peer) Cell { return strong(peerName(p)) }},
 			{ColumnInfo: ColumnInfo{Title: "SITE", Rank: 4, Min: 5, Ideal: 10, Max: 20, Middle: true}, cell: func(_ *model.World, p *model.Peer) Cell { return plain(p.Site) }},
 			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 9, Ideal: 11, Max: 12}, cell: peerState},
@@ -49,6 +49,19 @@ func Peers() List {
 		note:    peerNote,
 		details: peerDetails,
 	}
+}
+
+// peerMark is the usual mark, but that a machine nobody asked is not called well.
+func peerMark() column[*model.Peer] {
+	c := mark(func(_ *model.World, p *model.Peer) model.Severity { return p.Severity() })
+	usual := c.cell
+	c.cell = func(w *model.World, p *model.Peer) Cell {
+		if p.Severity() == model.OK && !p.Answers() {
+			return Cell{Text: "○", Token: themes.Dim}
+		}
+		return usual(w, p)
+	}
+	return c
 }
 
 // peerName is the first label of the peer's name: the rest is the tailnet's.
