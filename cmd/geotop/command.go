@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 
 	"github.com/geotop/geotop/demo"
@@ -87,7 +89,7 @@ func newCommand() *cobra.Command {
 	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")
 	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
 	registerCompletions(cmd)
-	cmd.AddCommand(newLinks(f), newVersion())
+	cmd.AddCommand(newLinks(f), newDoctor(f), newVersion())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
 	return cmd
 }
@@ -173,6 +175,36 @@ over the tailnet. With -o json it prints the whole document, for .links of it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.once, f.list = true, view.Links()
 			return f.run(cmd)
+		},
+	}
+}
+
+// newDoctor tells of the sources themselves.
+func newDoctor(f *flags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "what geotop can and cannot see here, and how to mend that",
+		Long: `doctor asks every source once and prints how each answers: which are there, what
+they are for, what stands in the way of the others and what to do about it. It
+exits 0 when all can be seen that is there, 1 otherwise.`,
+		Args: f.noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			src, err := f.open(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			defer src.start(cmd.Context())()
+			w, err := f.settled(cmd.Context(), src)
+			if err != nil {
+				return err
+			}
+			out := colorprofile.NewWriter(cmd.OutOrStdout(), os.Environ())
+			out.Profile = f.profile()
+			well, err := output.Doctor(out, w, f.printOptions(cmd, output.Format{}))
+			if err == nil && !well {
+				err = &exitError{code: exitFailed}
+			}
+			return err
 		},
 	}
 }

@@ -101,3 +101,25 @@ func TestHelpVersionAndCompletion(t *testing.T) {
 		}
 	}
 }
+
+func TestDoctor(t *testing.T) {
+	out, errs, code := geotop(t, "doctor", "--demo")
+	if code != 0 || !strings.Contains(out, "● kube/nodes") || !strings.Contains(out, "All there is can be seen") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	text := `{"apiVersion":"v1","kind":"Config","current-context":"x","contexts":[{"name":"x","context":{"cluster":"x","user":"x"}}],
+		"clusters":[{"name":"x","cluster":{"server":"https://127.0.0.1:1"}}],"users":[{"name":"x","user":{"token":"planted-token"}}]}`
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code = geotop(t, "doctor", "--kubeconfig", kubeconfig, "--no-state", "--tailscale-socket", filepath.Join(t.TempDir(), "none"))
+	for _, want := range []string{"? kube ", "connection refused", "is k3s running", "○ tailnet ", "--tailscale-socket", "Some of it cannot be seen"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+	if code != 1 || strings.Contains(out+errs, "planted") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
