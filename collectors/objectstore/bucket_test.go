@@ -22,7 +22,7 @@ func TestTargets(t *testing.T) {
 		"s3://backups@us-east-1/\x1b]0;x/": "not an S3 target",
 		"":                                 "not an S3 target",
 	} {
-		got := ""
+		var got string
 		b, err := openBucket(target, secret, "")
 		if err != nil {
 			got = err.Error()
