@@ -278,7 +278,7 @@ type Replica struct {
 // applies; a machine that is lost outranks what it said before.
 func newReplica(f *ReplicaFact, e *Engine, n *Node) *Replica {
 	r := &Replica{ReplicaFact: f}
-	alive := true
+	alive := false // a machine that is not known gives no sign of life either
 	if n != nil {
 		r.Site, alive = n.Site, n.Alive()
 	}

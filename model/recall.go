@@ -62,7 +62,7 @@ func (s *Source) recall(old Source) bool {
 	if !s.ObservedAt.IsZero() || old.ObservedAt.IsZero() || s.Status != SourcePending && s.Status != SourceFailed {
 		return false
 	}
-	s.ObservedAt = old.ObservedAt
+	s.ObservedAt, s.Remembered = old.ObservedAt, true
 	if s.Status == SourceFailed {
 		s.Status = SourceStale
 	}

@@ -34,13 +34,14 @@ type Source struct {
 	Cluster    string        `json:"cluster"`
 	Name       string        `json:"name"`
 	Status     SourceStatus  `json:"status"`
-	ObservedAt time.Time     `json:"observedAt,omitzero"` // last moment its items were known to be current
-	Error      string        `json:"error"`               // what failed, empty when ok
-	Hint       string        `json:"hint,omitempty"`      // what the reader can do about Error
-	Latency    time.Duration `json:"-"`                   // of the last answer; latencySeconds in JSON
-	Interval   time.Duration `json:"-"`                   // how often a polled source is asked; 0 when it is watched
-	Items      int           `json:"items"`               // objects held
-	Optional   bool          `json:"optional"`            // its absence is no trouble (metrics, for one)
+	ObservedAt time.Time     `json:"observedAt,omitzero"`  // last moment its items were known to be current
+	Error      string        `json:"error"`                // what failed, empty when ok
+	Hint       string        `json:"hint,omitempty"`       // what the reader can do about Error
+	Latency    time.Duration `json:"-"`                    // of the last answer; latencySeconds in JSON
+	Interval   time.Duration `json:"-"`                    // how often a polled source is asked; 0 when it is watched
+	Items      int           `json:"items"`                // objects held
+	Optional   bool          `json:"optional"`             // its absence is no trouble (metrics, for one)
+	Remembered bool          `json:"remembered,omitempty"` // its items are from before this start
 }
 
 // Group is the part of the name before the slash: what the header shows.

@@ -36,7 +36,7 @@ func (w *World) addLonghorn(c *ClusterFacts) {
 		for _, r := range v.Replicas {
 			if r.Healthy {
 				v.Healthy++
-				if !slices.Contains(v.Sites, r.Site) {
+				if r.Site != "" && !slices.Contains(v.Sites, r.Site) {
 					v.Sites = append(v.Sites, r.Site)
 				}
 			}
@@ -154,7 +154,7 @@ func (w *World) judgeCopies(v *Volume, houses int) {
 			good++
 		}
 	}
-	known := w.Knows(SourceReplicas) && (w.Knows(SourceEngines) || !v.Attached())
+	known := w.Knows(SourceReplicas) && w.Knows(SourceNodes) && (w.Knows(SourceEngines) || !v.Attached())
 	switch {
 	case !known:
 		v.severity = Unknown

@@ -343,12 +343,12 @@ func (w *World) Knows(source string) bool {
 	return !slices.ContainsFunc(w.Sources, func(s Source) bool { return s.Name == source && !s.Holds() })
 }
 
-// Looked reports whether any source gave anything, be it old: without, the
-// World is no snapshot of anything. That a server answers is not enough when it
+// Looked reports whether any source gave anything, be it old, but not from before
+// this start: without, the World is no snapshot of anything. That a server answers is not enough when it
 // lets us read nothing.
 func (w *World) Looked() bool {
 	return slices.ContainsFunc(w.Sources, func(s Source) bool {
-		return s.Name != s.Group() && s.Holds()
+		return s.Name != s.Group() && s.Holds() && !s.Remembered
 	})
 }
 

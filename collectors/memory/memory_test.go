@@ -77,7 +77,7 @@ func TestAnOutageShowsWhatWas(t *testing.T) {
 			t.Errorf("%s: %+v", status, c.Nodes)
 		}
 		w := model.Assemble(f, moment.Add(5*time.Minute), model.Options{})
-		if s := w.Site("moka"); s == nil || s.Status != model.SiteUnknown || !w.Looked() || w.Status < model.Unknown {
+		if s := w.Site("moka"); s == nil || s.Status != model.SiteUnknown || w.Looked() || w.Status < model.Unknown {
 			t.Errorf("%s: %+v, status %s", status, s, w.Status)
 		}
 	}

@@ -535,6 +535,10 @@ func (s *Sim) create(ctx context.Context, plural, name string, body map[string]a
 		obj.SetLabels(plain)
 	}
 	_, err := s.dyn.Resource(gvr(plural)).Namespace(Namespace).Create(ctx, obj, metav1.CreateOptions{})
+	for apierrors.IsNotFound(err) && ctx.Err() == nil { // a kind that was just installed
+		time.Sleep(50 * time.Millisecond)
+		_, err = s.dyn.Resource(gvr(plural)).Namespace(Namespace).Create(ctx, obj, metav1.CreateOptions{})
+	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("%s %s: %w", plural, name, err)
 	}

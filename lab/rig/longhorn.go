@@ -153,7 +153,7 @@ func installCRDs(ctx context.Context, cfg *rest.Config) error {
 	}
 	for {
 		body, err := client.Get().AbsPath("/apis/longhorn.io/v1beta2").SetHeader("Accept", "application/json").DoRaw(ctx)
-		if err == nil && strings.Count(string(body), `"singularName"`) >= len(all) {
+		if err == nil && served(body) >= len(all) {
 			return nil
 		}
 		select {
@@ -162,4 +162,19 @@ func installCRDs(ctx context.Context, cfg *rest.Config) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// served counts the kinds in an APIResourceList, without their subresources.
+func served(body []byte) int {
+	var list struct{ Resources []struct{ Name string } }
+	if json.Unmarshal(body, &list) != nil {
+		return 0
+	}
+	n := 0
+	for _, r := range list.Resources {
+		if !strings.Contains(r.Name, "/") {
+			n++
+		}
+	}
+	return n
 }
