@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -128,12 +129,27 @@ func (r *Rig) prepare() error {
 	return r.writeUsers()
 }
 
+// Ports are chosen below those that the kernel hands out by itself (from 32768):
+// one of these could be taken by a connection, or by a component that asks for
+// any, before the component it was meant for starts.
+const (
+	firstPort = 15000
+	lastPort  = 32000
+)
+
 // choosePorts finds free ports, all held at once so that no two are the same.
 func (r *Rig) choosePorts(names ...string) error {
 	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		var l net.Listener
+		var err error
+		for range 100 {
+			port := firstPort + rand.IntN(lastPort-firstPort)
+			if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+				break
+			}
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("no free port for %s: %w", name, err)
 		}
 		defer l.Close()
 		r.ports[name] = l.Addr().(*net.TCPAddr).Port
