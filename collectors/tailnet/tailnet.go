@@ -161,7 +161,13 @@ func (c *Collector) poll(ctx context.Context) {
 		case <-timer.C:
 		case <-c.again:
 		case <-c.wake:
-			pause(ctx, wakeGap) // changes come in flocks
+			gap := time.NewTimer(wakeGap) // changes come in flocks
+			select {
+			case <-ctx.Done():
+			case <-gap.C:
+			case <-c.again:
+			}
+			gap.Stop()
 		}
 		timer.Stop()
 	}
