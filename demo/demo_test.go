@@ -6,13 +6,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -328,7 +328,7 @@ func TestLostControlPlaneRefuses(t *testing.T) {
 func TestNoGoroutineStays(t *testing.T) {
 	d := scene(t, "weak")
 	c := client(t, d)
-	before := runtime.NumGoroutine()
+	before := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); d.Run(ctx) }()
@@ -351,11 +351,7 @@ func TestNoGoroutineStays(t *testing.T) {
 		for range w.ResultChan() { //nolint:revive // a client reads until the end
 		}
 	}
-	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines before, %d after", before, runtime.NumGoroutine())
-		}
-	}
+	goleak.VerifyNone(t, before)
 }
 
 func TestUnknownScenarioNamesTheOthers(t *testing.T) {

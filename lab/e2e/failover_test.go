@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/geotop/geotop/collectors/kube"
 	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/model"
 )
@@ -34,15 +33,7 @@ func TestGoesOnWithAnotherAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(shared.StopSecondAPI)
-	cfg, err := rig.LoadConfig(shared.Kubeconfig("viewer"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg, Also: []string{rogue.Listener.Addr().String(), second}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := open(t, c)
+	e := open(t, reader(t, shared.Kubeconfig("viewer"), rogue.Listener.Addr().String(), second))
 	e.settled()
 	shared.StopAPI()
 	afterwards(t, allUp)

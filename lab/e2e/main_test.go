@@ -87,32 +87,30 @@ type eye struct {
 	set *collectors.Set
 }
 
+// reader collects what the user with that kubeconfig may see.
+func reader(t testing.TB, user string, also ...string) *kube.Collector {
+	t.Helper()
+	cfg, err := rig.LoadConfig(user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg, Also: also})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // look collects as the user with that kubeconfig until the test ends.
 func look(t testing.TB, kubeconfig string) *eye {
 	t.Helper()
-	cfg, err := rig.LoadConfig(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return open(t, c)
+	return open(t, reader(t, kubeconfig))
 }
 
 // lookFrom is look from a machine of the tailnet.
 func lookFrom(t testing.TB, kubeconfig, machine string) *eye {
 	t.Helper()
-	cfg, err := rig.LoadConfig(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return open(t, c, tailnet.New(tailnet.Config{Transport: tailnet.Unix(shared.TailscaleSocket(machine)), PingEvery: 2 * time.Second}))
+	return open(t, reader(t, kubeconfig), tailnet.New(tailnet.Config{Transport: tailnet.Unix(shared.TailscaleSocket(machine)), PingEvery: 2 * time.Second}))
 }
 
 func open(t testing.TB, list ...collectors.Collector) *eye {

@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/geotop/geotop/collectors/kube"
 	"github.com/geotop/geotop/collectors/objectstore"
 	"github.com/geotop/geotop/lab/longhorn"
 	"github.com/geotop/geotop/lab/rig"
@@ -28,14 +27,7 @@ import (
 // lookIn is look with the bucket; secret changes the credentials when not nil.
 func lookIn(t testing.TB, secret func(map[string][]byte)) *eye {
 	t.Helper()
-	cfg, err := rig.LoadConfig(shared.Kubeconfig("viewer"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := reader(t, shared.Kubeconfig("viewer"))
 	return open(t, c, objectstore.New(objectstore.Config{Every: time.Second, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) {
 		data, err := c.Secret(ctx, name)
 		if err == nil && secret != nil {
@@ -281,14 +273,7 @@ func TestFewListings(t *testing.T) {
 		}
 		return nil
 	})
-	cfg, err := rig.LoadConfig(shared.Kubeconfig("viewer"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := kube.New(kube.Config{Name: "lab", Rest: cfg})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := reader(t, shared.Kubeconfig("viewer"))
 	store := objectstore.New(objectstore.Config{Every: time.Second, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) }})
 	e := open(t, c, elsewhere{store, "s3://" + shared.BucketName() + "@us-east-1/" + prefix})
 	w := e.until("scanned", func(w *model.World) error {

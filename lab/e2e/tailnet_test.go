@@ -89,14 +89,16 @@ func TestRelayedAndDirectAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	afterwards(t, func(ctx context.Context) error { return shared.Relay(ctx, "moka", "curepipe", false) })
+	// Each machine changes over by itself; while some have, the link is as bad as
+	// the worst of them.
 	w := e.until("relayed", func(w *model.World) error {
-		if l := link(w, "curepipe"); l.Path != model.PathDERP || l.Answering != 3 {
+		if l := link(w, "curepipe"); l.Path != model.PathDERP || l.Answering != 3 || !slices.Equal(l.Via, []string{"mru"}) {
 			return fmt.Errorf("%+v", l)
 		}
 		return nil
 	})
 	// The relay is 20 ms from either house, each way.
-	if l := link(w, "curepipe"); l.RTT < 0.074 || !slices.Equal(l.Via, []string{"mru"}) {
+	if l := link(w, "curepipe"); l.RTT < 0.074 {
 		t.Errorf("%+v", l)
 	}
 	if l := link(w, "flacq"); l.Path != model.PathDirect {
