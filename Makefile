@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TESTFLAGS ?=
 PREFIX    ?= $(HOME)/.local
 
-.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale fuzz lab clean
+.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale soak fuzz lab clean
 
 build: ## the binary, as released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
@@ -43,6 +43,9 @@ fuzz: ## each for a while
 	$(GO) test ./ui -run '^$$' -fuzz FuzzScreens -fuzztime 1m
 	$(GO) test ./model -run '^$$' -fuzz FuzzRead -fuzztime 1m
 	$(GO) test ./collectors/kube -run '^$$' -fuzz FuzzFrames -fuzztime 1m
+
+soak: ## ten minutes of trouble in a lab of its own: geotop must not grow, race or miss that all is well again
+	cd lab && $(GO) run . soak
 
 bench-scale: ## the whole process on 1000 nodes in 50 sites with 20,000 pods; some ten minutes
 	cd lab && $(GO) build -o ../dist/lab .

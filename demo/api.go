@@ -44,11 +44,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "apis/metrics.k8s.io/v1beta1/pods":
 		a.json(w, a.demo.podMetrics())
 	default:
-		if strings.HasPrefix(path, "apis/longhorn.io") {
-			a.serveLonghorn(w, r, path)
-			return
+		if !a.serveCustom(w, r, path) {
+			a.resource(w, r, path, c)
 		}
-		a.resource(w, r, path, c)
 	}
 }
 

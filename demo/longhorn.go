@@ -1,15 +1,9 @@
 package demo
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // What Longhorn goes by here; a rebuild is quicker than over most links.
@@ -105,90 +99,16 @@ func (s *sim) disk(claim string) *diskVolume {
 	panic("the demo has no volume " + claim)
 }
 
-// thing is a custom resource before it is written out.
-type thing = map[string]any
-
-// serveLonghorn answers for longhorn.io: every list is made anew from what the
-// machines are like, and a watch tells what became different.
-func (a *api) serveLonghorn(w http.ResponseWriter, r *http.Request, path string) {
-	parts := strings.Split(path, "/")
-	plural := parts[len(parts)-1]
-	switch {
-	case len(a.demo.sim.volumes) == 0:
-		a.fail(w, negotiate(""), http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
-		return
-	case len(parts) == 2:
-		a.json(w, thing{"kind": "APIGroup", "name": "longhorn.io", "versions": []thing{{"groupVersion": "longhorn.io/v1beta2", "version": "v1beta2"}}})
-		return
-	case r.URL.Query().Get("watch") == "true":
-		a.watchLonghorn(w, r, plural)
-		return
-	}
-	items := a.demo.longhornThings(plural)
-	list := []thing{}
-	for _, name := range slices.Sorted(maps.Keys(items)) {
-		list = append(list, items[name])
-	}
-	a.json(w, thing{"apiVersion": "longhorn.io/v1beta2", "metadata": thing{"resourceVersion": "1"}, "items": list})
-}
-
-// watchLonghorn looks every second what differs from what was told before.
-func (a *api) watchLonghorn(w http.ResponseWriter, r *http.Request, plural string) {
-	told := map[string]string{}
-	write := func(kind string, o thing) { _ = json.NewEncoder(w).Encode(thing{"type": kind, "object": o}) }
-	tell := func(silent bool) {
-		items := a.demo.longhornThings(plural)
-		for _, name := range slices.Sorted(maps.Keys(items)) {
-			b, err := json.Marshal(items[name])
-			if err != nil || told[name] == string(b) {
-				continue
-			}
-			told[name] = string(b)
-			if !silent {
-				write("MODIFIED", items[name])
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(told)) {
-			if items[name] == nil {
-				delete(told, name)
-				write("DELETED", thing{"metadata": thing{"name": name, "resourceVersion": "1"}})
-			}
-		}
-	}
-	tell(true)
-	w.(http.Flusher).Flush()
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case <-a.demo.unreachable():
-			return
-		case <-ticker.C:
-			tell(false)
-		}
-	}
-}
-
-// longhornThings gives all objects of a kind as they are now.
-func (d *Demo) longhornThings(plural string) map[string]thing {
-	now := d.Now()
-	d.sim.mu.Lock()
-	defer d.sim.mu.Unlock()
-	items := map[string]thing{}
-	put := func(name string, labels map[string]string, o thing) {
-		o["metadata"] = thing{"name": name, "namespace": "longhorn-system", "resourceVersion": "1", "uid": uid("longhorn", plural, name), "labels": labels, "creationTimestamp": start.Add(-90 * 24 * time.Hour)}
-		items[name] = o
-	}
+// putLonghorn puts all objects of a kind of Longhorn's as they are now.
+func (s *sim) putLonghorn(plural string, now time.Time, put put) {
 	switch plural {
 	case "volumes", "engines", "replicas", "backups", "backupvolumes":
-		for _, v := range d.sim.volumes {
-			d.sim.putVolume(v, plural, now, put)
+		for _, v := range s.volumes {
+			s.putVolume(v, plural, now, put)
 		}
 	case "nodes":
-		for _, m := range d.sim.machines {
-			d.sim.putStorage(m, put)
+		for _, m := range s.machines {
+			s.putStorage(m, put)
 		}
 	case "backuptargets":
 		put("default", nil, thing{
@@ -202,7 +122,6 @@ func (d *Demo) longhornThings(plural string) map[string]thing {
 			put(name, nil, thing{"value": value})
 		}
 	}
-	return items
 }
 
 // mode is what an engine says of a copy on m at a moment, and how far a rebuild is.
@@ -223,7 +142,7 @@ func (v *diskVolume) mode(m *machine, now time.Time) (mode string, percent int, 
 	}
 }
 
-func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put func(string, map[string]string, thing)) {
+func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 	name := v.name()
 	engine := s.engineOf(v)
 	labels := map[string]string{"longhornvolume": name}
@@ -278,7 +197,7 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put func(st
 }
 
 // putBackups is a week of nights.
-func (s *sim) putBackups(v *diskVolume, now time.Time, put func(string, map[string]string, thing)) {
+func (s *sim) putBackups(v *diskVolume, now time.Time, put put) {
 	if v.backups == "never" {
 		return
 	}
@@ -301,7 +220,7 @@ func (s *sim) putBackups(v *diskVolume, now time.Time, put func(string, map[stri
 	}
 }
 
-func (s *sim) putStorage(m *machine, put func(string, map[string]string, thing)) {
+func (s *sim) putStorage(m *machine, put put) {
 	scheduled := int64(0)
 	for _, v := range s.volumes {
 		if slices.Contains(v.on, m) {

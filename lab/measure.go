@@ -5,15 +5,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/geotop/geotop/lab/bench"
 	"github.com/geotop/geotop/lab/pictures"
+	"github.com/geotop/geotop/lab/rig"
+	"github.com/geotop/geotop/lab/soak"
 )
 
 func newBench() *cobra.Command {
@@ -60,15 +64,51 @@ func newPictures() *cobra.Command {
 	return cmd
 }
 
+func newSoak() *cobra.Command {
+	var cfg soak.Config
+	cmd := &cobra.Command{Use: "soak", Short: "trouble a lab of its own at random, and see that geotop does not grow", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		tmp, err := os.MkdirTemp("", "geotop-soak-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(tmp)
+		ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		ctx, cancel := context.WithTimeout(ctx, cfg.For+15*time.Minute)
+		defer cancel()
+		cfg.Dir, cfg.Out, cfg.Plain, cfg.Raced = tmp, cmd.OutOrStdout(), filepath.Join(tmp, "geotop"), filepath.Join(tmp, "geotop-race")
+		if err := build(ctx, "..", cfg.Plain, "./cmd/geotop"); err != nil {
+			return err
+		}
+		if err := soak.BuildRaced(ctx, filepath.Join(home(), ".."), cfg.Raced); err != nil {
+			return err
+		}
+		if cfg.Rig, err = rig.Up(ctx, rig.Config{Log: func(string, ...any) {}}); err != nil {
+			return err
+		}
+		defer cfg.Rig.Down()
+		samples, err := soak.Run(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		return soak.Grown(samples)
+	}}
+	cmd.Flags().DurationVar(&cfg.For, "for", 10*time.Minute, "how long")
+	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 1, "what happens, and when")
+	return cmd
+}
+
+// home is this module's folder.
+func home() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
+}
+
 // build makes a binary of this checkout as a release is made; dir is relative
 // to this module.
 func build(ctx context.Context, dir, out, pkg string) error {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		return fmt.Errorf("build %s: the lab runs from a checkout", pkg)
-	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
-	cmd.Dir = filepath.Join(filepath.Dir(file), dir)
+	cmd.Dir = filepath.Join(home(), dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", pkg, err, said)

@@ -111,6 +111,7 @@ type backupsJSON struct {
 	Volumes []*BackupVolume `json:"volumes"` // one for each volume and target
 	Jobs    []*RecurringJob `json:"jobs"`
 	System  []*SystemBackup `json:"system"`
+	Etcd    []*EtcdSnapshot `json:"etcd"` // of k3s's control plane, newest first
 }
 
 // longhornJSON is the rest of what Longhorn says.
@@ -138,7 +139,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Peers:         list(w.Peers),
 		Links:         list(w.Links),
 		Volumes:       list(w.Volumes),
-		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}},
+		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},
 		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Settings: []*Setting{}},
 		Workloads:     list(w.Workloads),
 		Pods:          make([]*podJSON, len(w.Pods)),
@@ -279,6 +280,7 @@ func (d *document) check() error {
 		holes("backups.volumes", d.Backups.Volumes, func(v *BackupVolume) bool { return v != nil }),
 		holes("backups.jobs", d.Backups.Jobs, func(j *RecurringJob) bool { return j != nil }),
 		holes("backups.system", d.Backups.System, func(s *SystemBackup) bool { return s != nil }),
+		holes("backups.etcd", d.Backups.Etcd, func(s *EtcdSnapshot) bool { return s != nil }),
 		holes("podSpecs", d.PodSpecs, func(s *PodSpec) bool { return s != nil }),
 	} {
 		if err != nil {
@@ -362,6 +364,7 @@ func (d *document) cluster(c *Cluster) ClusterFacts {
 	f.APIServers = Section[APIServer]{source(SourceAPIServers), c.APIServers}
 	f.NodeUsage.Source = source(SourceNodeUsage)
 	f.Longhorn = d.longhorn(c.Name, source)
+	f.EtcdSnapshots = Section[EtcdSnapshot]{source(SourceEtcdSnapshots), of(d.Backups.Etcd, c.Name, func(s *EtcdSnapshot) string { return s.Cluster })}
 	for _, n := range d.Nodes {
 		if n.Cluster == c.Name {
 			f.Nodes.Items = append(f.Nodes.Items, n.NodeFact)

@@ -186,6 +186,16 @@ type Backup struct {
 	Deleting   bool      `json:"deleting,omitempty"`
 }
 
+// At is the moment whose data the backup holds, as well as it is known.
+func (b *Backup) At() time.Time {
+	for _, t := range []time.Time{b.SnapshotAt, b.CreatedAt} {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return b.Created
+}
+
 // BackupVolume is a Longhorn BackupVolume: all backups of one volume in one target.
 type BackupVolume struct {
 	Cluster    string    `json:"cluster"`

@@ -285,21 +285,19 @@ func worsePath(a, b PathKind) bool {
 	return slices.Index(order, a) > slices.Index(order, b)
 }
 
-const (
-	// etcdHeartbeat is k3s's for its embedded etcd; stock etcd has 100 ms.
-	// A voter whose round trip is longer answers too late for every beat.
-	etcdHeartbeat = 0.5
-	highLoss      = 0.1
-)
+const highLoss = 0.1
 
 // linkProblem says what is wrong with a link that answers.
 func (w *World) linkProblem(l *Link) string {
-	voters := func(site string) bool { s := w.sites[site]; return s != nil && s.Voters > 0 }
-	switch {
-	case l.Answering == 0:
+	if l.Answering == 0 {
 		return "no answer"
-	case l.RTT > etcdHeartbeat && voters(l.From) && voters(l.To):
-		return fmt.Sprintf("etcd voters %d ms apart, more than a heartbeat (%d ms)", int(l.RTT*1000), int(etcdHeartbeat*1000))
+	}
+	for _, c := range w.Clusters {
+		if problem := c.etcdOver(l); problem != "" {
+			return problem
+		}
+	}
+	switch {
 	case l.Loss >= highLoss:
 		return fmt.Sprintf("%d %% of pings lost", int(l.Loss*100+0.5))
 	default:

@@ -15,6 +15,8 @@ func (w *World) judge() {
 	for _, c := range w.Clusters {
 		w.judgeSources(c.Name)
 		w.judgeControlPlane(c)
+		w.judgeEtcdSnapshots(c)
+		w.judgeVersions(c)
 	}
 	w.judgeTailnet()
 	for _, s := range w.Sites {
@@ -121,9 +123,12 @@ func (w *World) judgeControlPlane(c *Cluster) {
 }
 
 // answers reports whether the cluster's API server said that it is ready.
-func (w *World) answers(cluster string) bool {
+func (w *World) answers(cluster string) bool { return w.has(cluster, SourceAPI) }
+
+// has reports whether the cluster's source of that name answered lately.
+func (w *World) has(cluster, source string) bool {
 	return slices.ContainsFunc(w.Sources, func(s Source) bool {
-		return s.Cluster == cluster && s.Name == SourceAPI && s.Status == SourceOK
+		return s.Cluster == cluster && s.Name == source && s.Status == SourceOK
 	})
 }
 

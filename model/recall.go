@@ -32,6 +32,7 @@ func (f *ClusterFacts) recall(old *ClusterFacts) {
 	recall(&l.Jobs, ol.Jobs)
 	recall(&l.SystemBackups, ol.SystemBackups)
 	recall(&l.Settings, ol.Settings)
+	recall(&f.EtcdSnapshots, old.EtcdSnapshots)
 	for i := range f.Controllers {
 		for _, s := range old.Controllers {
 			if s.Source.Name == f.Controllers[i].Source.Name {

@@ -101,7 +101,7 @@ func (f *StoreFacts) seen(volume, name string, at time.Time) (state BackupState,
 func (w *World) BackupSeen(b *Backup) (state BackupState, trouble string) {
 	for _, f := range w.Stores {
 		if f.Cluster == b.Cluster && f.Target == b.Target {
-			return f.seen(b.Volume, b.Name, backupTime(b))
+			return f.seen(b.Volume, b.Name, b.At())
 		}
 	}
 	return BackupClaimed, ""

@@ -81,12 +81,13 @@ type Ping struct {
 	Error    string    `json:"error,omitempty"`
 }
 
-// PingWindow is over how many pings loss is counted.
+// PingWindow is over how many pings loss is counted. An outage that is over
+// for a while is left out: it says nothing of the link as it is.
 const PingWindow = 20
 
-// lostAfter is how many pings in a row must fail until a peer counts as
+// LostAfter is how many pings in a row must fail until a peer counts as
 // unreachable: a path that just died costs one before another is tried.
-const lostAfter = 2
+const LostAfter = 2
 
 // Known reports whether the pings are enough to go by: one that came straight,
 // or two, as the first may be lost, or go over a relay, while a path is sought.
@@ -157,7 +158,7 @@ func newPeer(f *PeerFact, ping *Ping, local Source, now time.Time) *Peer {
 		p.State = PeerReachable
 	case f.Expired:
 		p.State = PeerExpired
-	case ping != nil && ping.Failures >= lostAfter:
+	case ping != nil && ping.Failures >= LostAfter:
 		p.State = PeerUnreachable
 	case ping != nil && !ping.OKAt.IsZero():
 		p.State = PeerReachable

@@ -53,18 +53,8 @@ func (w *World) addLonghorn(c *ClusterFacts) {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Title(), b.Title()), cmp.Compare(a.Name, b.Name))
 	})
 	slices.SortStableFunc(w.Backups, func(a, b *Backup) int {
-		return cmp.Or(backupTime(b).Compare(backupTime(a)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(b.At().Compare(a.At()), cmp.Compare(a.Name, b.Name))
 	})
-}
-
-// backupTime is when a backup was made, as well as it is known.
-func backupTime(b *Backup) time.Time {
-	for _, t := range []time.Time{b.SnapshotAt, b.CreatedAt} {
-		if !t.IsZero() {
-			return t
-		}
-	}
-	return b.Created
 }
 
 // pickBackups finds the newest whole backup, the one under way, and a failed one
@@ -76,14 +66,14 @@ func (v *Volume) pickBackups(all []*Backup, source Source) {
 		v.Backup.State = BackupUnknown
 	}
 	for _, b := range all {
-		at := backupTime(b)
+		at := b.At()
 		switch b.State {
 		case "Completed":
 			if !b.Deleting && at.After(v.Backup.At) {
 				v.Backup = LastBackup{Name: b.Name, At: at, State: BackupClaimed, Size: b.Size}
 			}
 		case "Error", "Unknown":
-			if v.Failed == nil || at.After(backupTime(v.Failed)) {
+			if v.Failed == nil || at.After(v.Failed.At()) {
 				v.Failed = b
 			}
 		case "", "Pending", "InProgress":
@@ -92,7 +82,7 @@ func (v *Volume) pickBackups(all []*Backup, source Source) {
 			}
 		}
 	}
-	if v.Failed != nil && !backupTime(v.Failed).After(v.Backup.At) {
+	if v.Failed != nil && !v.Failed.At().After(v.Backup.At) {
 		v.Failed = nil
 	}
 }

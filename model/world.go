@@ -35,6 +35,8 @@ type ClusterFacts struct {
 	Events      []Section[Event]
 	NodeUsage   Section[Usage]
 	Longhorn    LonghornFacts
+	// EtcdSnapshots are k3s's.
+	EtcdSnapshots Section[EtcdSnapshot]
 }
 
 // sources lists the cluster's sources in the order they are shown.
@@ -43,7 +45,7 @@ func (f *ClusterFacts) sources() []Source {
 	for _, c := range f.Controllers {
 		list = append(list, c.Source)
 	}
-	list = append(list, f.APIServers.Source)
+	list = append(list, f.APIServers.Source, f.EtcdSnapshots.Source)
 	for _, e := range f.Events {
 		list = append(list, e.Source)
 	}
@@ -78,6 +80,7 @@ type World struct {
 	BackupTargets []*BackupTarget
 	RecurringJobs []*RecurringJob
 	Stores        []*StoreFacts
+	EtcdSnapshots []*EtcdSnapshot // newest first
 
 	Status  Severity // the worst of Reasons
 	Reasons []Reason // most severe first
@@ -123,14 +126,15 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 	for i := range f.Clusters {
 		w.addPods(&f.Clusters[i])
 		w.addLonghorn(&f.Clusters[i])
+		w.addEtcdSnapshots(&f.Clusters[i])
 		w.addEvents(&f.Clusters[i])
 	}
 	w.finishSites(nodeSource)
-	w.addLinks()
 	for i := range f.Clusters {
 		c := &f.Clusters[i]
 		w.Clusters = append(w.Clusters, newCluster(c, w.clusterNodes(c.Name)))
 	}
+	w.addLinks()
 	for i := range f.Stores {
 		s := f.Stores[i]
 		w.addStore(&s, opt.StaleAfter)

@@ -35,7 +35,7 @@ func (s *listScreen) scope() keymap.Scope { return keymap.List }
 
 func (s *listScreen) crumb() string {
 	if in := s.query.In; in != nil {
-		return in.Name + " › " + strings.ToLower(s.list.Info().Title)
+		return in.Called() + " › " + strings.ToLower(s.list.Info().Title)
 	}
 	return s.list.Info().Title
 }
@@ -190,7 +190,7 @@ func (s *listScreen) open(a *App) {
 
 func (s *listScreen) details(a *App) {
 	if s.rows.Len() > 0 {
-		a.push(newDetails(s.list, s.key, s.rows.Object(s.at).Name))
+		a.push(newDetails(s.list, s.key, s.rows.Object(s.at).Called()))
 	}
 }
 

@@ -18,7 +18,9 @@ func Events() List {
 		key:      func(e *model.Event) string { return e.UID },
 		site:     func(w *model.World, e *model.Event) string { return w.EventSite(e) },
 		severity: severity,
-		object:   func(e *model.Event) Object { return Object{"Event", e.Cluster, e.Namespace, e.UID} },
+		object: func(e *model.Event) Object {
+			return Object{Kind: "Event", Cluster: e.Cluster, Namespace: e.Namespace, Name: e.UID}
+		},
 		in: func(w *model.World, e *model.Event, o Object) bool {
 			if o.Kind == "Site" {
 				return w.EventSite(e) == o.Name

@@ -24,7 +24,7 @@ func Nodes() List {
 		key:      func(n *model.Node) string { return n.Cluster + "/" + n.Name },
 		site:     func(_ *model.World, n *model.Node) string { return n.Site },
 		severity: severity,
-		object:   func(n *model.Node) Object { return Object{"Node", n.Cluster, "", n.Name} },
+		object:   func(n *model.Node) Object { return Object{Kind: "Node", Cluster: n.Cluster, Name: n.Name} },
 		in: func(_ *model.World, n *model.Node, o Object) bool {
 			return (o.Kind == "Site" && n.Site == o.Name) || (o.Kind == "Node" && n.Name == o.Name && n.Cluster == o.Cluster)
 		},

@@ -20,7 +20,7 @@ func Peers() List {
 		key:      func(p *model.Peer) string { return p.ID },
 		site:     func(_ *model.World, p *model.Peer) string { return p.Site },
 		severity: severity,
-		object:   func(p *model.Peer) Object { return Object{"Peer", p.Cluster, "", p.Name} },
+		object:   func(p *model.Peer) Object { return Object{Kind: "Peer", Cluster: p.Cluster, Name: p.Name} },
 		in:       func(_ *model.World, p *model.Peer, o Object) bool { return o.Kind == "Site" && p.Site == o.Name },
 		words: func(p *model.Peer) string {
 			return strings.Join([]string{p.Name, p.HostName, p.OS, p.Node, string(p.State), string(p.Path), p.Via, p.PublicAddress(), strings.Join(p.Tags, " "), strings.Join(p.Addresses, " ")}, " ")

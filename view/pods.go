@@ -22,8 +22,10 @@ func Pods() List {
 		key:      func(p *model.Pod) string { return p.UID },
 		site:     func(w *model.World, p *model.Pod) string { return w.PodSite(p) },
 		severity: severity,
-		object:   func(p *model.Pod) Object { return Object{"Pod", p.Cluster, p.Namespace, p.Name} },
-		in:       podIn,
+		object: func(p *model.Pod) Object {
+			return Object{Kind: "Pod", Cluster: p.Cluster, Namespace: p.Namespace, Name: p.Name}
+		},
+		in: podIn,
 		words: func(p *model.Pod) string {
 			return p.Namespace + " " + p.Name + " " + p.Status + " " + p.Node + " " + p.IP
 		},

@@ -26,7 +26,18 @@ type Cell struct {
 type Line []Cell
 
 // Object names what a row stands for, and bounds lists to what belongs to it.
-type Object struct{ Kind, Cluster, Namespace, Name string }
+type Object struct {
+	Kind, Cluster, Namespace, Name string
+	Title                          string // what people call it, where that is not its name
+}
+
+// Called is what people call the object.
+func (o Object) Called() string {
+	if o.Title != "" {
+		return o.Title
+	}
+	return o.Name
+}
 
 // Query picks and orders a list's rows.
 type Query struct {

@@ -21,8 +21,10 @@ func Volumes() List {
 		key:      func(v *model.Volume) string { return v.Cluster + "/" + v.Name },
 		site:     func(_ *model.World, v *model.Volume) string { return v.Site },
 		severity: severity,
-		object:   func(v *model.Volume) Object { return Object{"Volume", v.Cluster, v.Namespace, v.Name} },
-		in:       volumeIn,
+		object: func(v *model.Volume) Object {
+			return Object{Kind: "Volume", Cluster: v.Cluster, Namespace: v.Namespace, Name: v.Name, Title: v.PVC}
+		},
+		in: volumeIn,
 		words: func(v *model.Volume) string {
 			return strings.Join([]string{v.Name, v.PVC, v.Namespace, v.State, v.Robustness, v.Workload, v.Node, strings.Join(v.Sites, " "), strings.Join(v.Problems, " ")}, " ")
 		},
@@ -159,7 +161,7 @@ func volumeDetails(w *model.World, v *model.Volume) []Line {
 	d.section("Backups")
 	for _, b := range w.Backups {
 		if b.Volume == v.Name && b.Cluster == v.Cluster {
-			d.row(plain(age(w, backupTime(b))), alert(backupWord(b), backupSeverity(b)), plain(text.Bytes(b.Size)), dim(b.Name), dim(b.Error))
+			d.row(plain(age(w, b.At())), alert(backupWord(b), backupSeverity(b)), plain(text.Bytes(b.Size)), dim(b.Name), dim(b.Error))
 		}
 	}
 	d.end(20)
@@ -186,134 +188,4 @@ func lastBackup(w *model.World, v *model.Volume) string {
 	default:
 		return agoOr(w, v.Backup.At) + ", " + string(v.Backup.State) + ", " + v.Backup.Name
 	}
-}
-
-// Backups lists what there is to restore from, newest first.
-func Backups() List {
-	severity := func(_ *model.World, b *model.Backup) model.Severity { return backupSeverity(b) }
-	return &list[*model.Backup]{
-		info:     Info{Name: "backups", Title: "Backups", Sources: []string{model.SourceBackups, model.SourceBackupTargets, model.SourceAPI}},
-		items:    func(w *model.World) []*model.Backup { return w.Backups },
-		key:      func(b *model.Backup) string { return b.Cluster + "/" + b.Name },
-		site:     func(*model.World, *model.Backup) string { return "" },
-		severity: severity,
-		object:   func(b *model.Backup) Object { return Object{"Backup", b.Cluster, "", b.Name} },
-		in:       func(_ *model.World, b *model.Backup, o Object) bool { return o.Kind == "Volume" && b.Volume == o.Name },
-		words: func(b *model.Backup) string {
-			return strings.Join([]string{b.Name, b.Volume, b.State, b.Target, b.Error}, " ")
-		},
-		columns: []column[*model.Backup]{
-			mark(severity),
-			{ColumnInfo: ColumnInfo{Title: "VOLUME", Min: 10, Ideal: 16, Max: 40, Middle: true}, cell: func(w *model.World, b *model.Backup) Cell { return strong(volumeTitle(w, b)) }},
-			{ColumnInfo: ColumnInfo{Title: "AGE", Rank: 1, Min: 4, Right: true}, cell: func(w *model.World, b *model.Backup) Cell { return plain(age(w, backupTime(b))) },
-				compare: func(_ *model.World, a, b *model.Backup) int { return backupTime(b).Compare(backupTime(a)) }},
-			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 9, Ideal: 12, Max: 14}, cell: func(_ *model.World, b *model.Backup) Cell { return alert(backupWord(b), backupSeverity(b)) }},
-			{ColumnInfo: ColumnInfo{Title: "BUCKET", Rank: 2, Min: 8, Max: 10}, cell: backupSeen},
-			{ColumnInfo: ColumnInfo{Title: "SIZE", Rank: 3, Min: 5, Right: true}, cell: func(_ *model.World, b *model.Backup) Cell { return plain(text.Bytes(b.Size)) },
-				compare: func(_ *model.World, a, b *model.Backup) int { return cmp.Compare(b.Size, a.Size) }},
-			{ColumnInfo: ColumnInfo{Title: "NEW", Rank: 5, Min: 5, Right: true}, cell: func(_ *model.World, b *model.Backup) Cell { return dim(text.Bytes(b.Uploaded)) }},
-			{ColumnInfo: ColumnInfo{Title: "TARGET", Rank: 6, Min: 7, Max: 16}, cell: func(_ *model.World, b *model.Backup) Cell { return dim(b.Target) }},
-			{ColumnInfo: ColumnInfo{Title: "NAME", Rank: 7, Min: 14, Ideal: 24, Max: 40, Middle: true}, cell: func(_ *model.World, b *model.Backup) Cell { return dim(b.Name) }},
-			{ColumnInfo: ColumnInfo{Title: "ERROR", Rank: 4, Min: 10, Ideal: 16, Flex: true}, cell: func(_ *model.World, b *model.Backup) Cell { return alert(b.Error, backupSeverity(b)) }},
-		},
-		note:    func(_ *model.World, b *model.Backup) string { return b.Error },
-		details: backupDetails,
-	}
-}
-
-// backupSeen is what the bucket itself shows of a completed backup.
-func backupSeen(w *model.World, b *model.Backup) Cell {
-	if b.State != "Completed" {
-		return dim("-")
-	}
-	switch state, _ := w.BackupSeen(b); state {
-	case model.BackupVerified:
-		return Cell{Text: string(state), Token: themes.OK}
-	case model.BackupMissing, model.BackupUnreadable:
-		return alert(string(state), model.Critical)
-	default:
-		return dim(string(state))
-	}
-}
-
-// volumeTitle is the claim the backup is of, where its volume is still there.
-func volumeTitle(w *model.World, b *model.Backup) string {
-	for _, v := range w.Volumes {
-		if v.Name == b.Volume && v.Cluster == b.Cluster {
-			return v.Title()
-		}
-	}
-	return b.Volume
-}
-
-func backupTime(b *model.Backup) time.Time {
-	switch {
-	case !b.SnapshotAt.IsZero():
-		return b.SnapshotAt
-	case !b.CreatedAt.IsZero():
-		return b.CreatedAt
-	default:
-		return b.Created
-	}
-}
-
-func backupWord(b *model.Backup) string {
-	switch b.State {
-	case "":
-		return "new"
-	case "InProgress":
-		return fmt.Sprintf("running %d%%", b.Progress)
-	default:
-		return strings.ToLower(b.State)
-	}
-}
-
-func backupSeverity(b *model.Backup) model.Severity {
-	if b.State == "Error" || b.State == "Unknown" {
-		return model.Warning
-	}
-	return model.OK
-}
-
-func backupDetails(w *model.World, b *model.Backup) []Line {
-	d := newDoc(w)
-	d.title(Mark(backupSeverity(b)), b.Name, backupWord(b))
-	if b.Error != "" {
-		d.note(b.Error, backupSeverity(b))
-	}
-	d.field("volume", volumeTitle(w, b)+" ("+b.Volume+")")
-	d.field("data of", agoOr(w, b.SnapshotAt))
-	d.field("uploaded", agoOr(w, b.CreatedAt))
-	d.field("read back", agoOr(w, b.SyncedAt))
-	d.field("size", text.Bytes(b.Size)+", "+text.Bytes(b.Uploaded)+" of it new")
-	if state, trouble := w.BackupSeen(b); b.State == "Completed" {
-		d.field("in the bucket", strings.TrimSuffix(string(state)+": "+trouble, ": "))
-	}
-	d.field("target", b.Target)
-	d.field("snapshot", b.Snapshot)
-	d.field("url", b.URL)
-	for _, t := range w.BackupTargets {
-		if t.Name == b.Target && t.Cluster == b.Cluster {
-			state := "not available"
-			if t.Available {
-				state = "available"
-			}
-			d.section("Target")
-			d.row(plain(t.URL), plain(state), dim(t.Message))
-			d.end(1)
-		}
-	}
-	for _, f := range w.Stores {
-		if f.Cluster != b.Cluster || f.Target != b.Target {
-			continue
-		}
-		d.section("Bucket")
-		d.row(plain(f.Bucket+"/"+f.Prefix), plain(f.Endpoint), dim("looked at "+agoOr(w, f.Scanned)), alert(f.Source.Error, worseThan(f.Source.Error != "", model.Unknown)))
-		if h := f.Health; h != nil {
-			d.row(plain(h.Server), alert(map[bool]string{true: "readable", false: "read quorum lost"}[h.Readable], worseThan(!h.Readable, model.Critical)),
-				alert(map[bool]string{true: "writable", false: "write quorum lost"}[h.Writable], worseThan(!h.Writable, model.Warning)), plain(""))
-		}
-		d.end(2)
-	}
-	return d.lines
 }

@@ -20,7 +20,9 @@ func Workloads() List {
 		key:      func(wl *model.Workload) string { return wl.Cluster + "/" + wl.Object() },
 		site:     workloadSite,
 		severity: severity,
-		object:   func(wl *model.Workload) Object { return Object{wl.Kind, wl.Cluster, wl.Namespace, wl.Name} },
+		object: func(wl *model.Workload) Object {
+			return Object{Kind: wl.Kind, Cluster: wl.Cluster, Namespace: wl.Namespace, Name: wl.Name}
+		},
 		in: func(_ *model.World, wl *model.Workload, o Object) bool {
 			return o.Kind == "Site" && wl.BySite.Has(o.Name)
 		},

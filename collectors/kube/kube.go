@@ -50,6 +50,7 @@ type Collector struct {
 	leases      *poller[model.Lease]
 	usage       *poller[model.Usage]
 	longhorn    *longhorn
+	k3s         *k3s
 }
 
 // New makes a collector; it connects when Run is called.
@@ -86,6 +87,7 @@ func New(cfg Config) (*Collector, error) {
 	c.leases = newLeasePoller(a)
 	c.usage = newUsagePoller(a)
 	c.longhorn = newLonghorn(a, cfg.Name, cfg.LonghornNamespace)
+	c.k3s = newK3s(a, cfg.Name)
 	return c, nil
 }
 
@@ -155,7 +157,7 @@ func (c *Collector) addEvents(cluster string) {
 func (c *Collector) Run(ctx context.Context, changed func()) {
 	c.api.changed = changed
 	defer c.api.close()
-	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.longhorn.run}
+	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.longhorn.run, c.k3s.run}
 	for _, m := range c.controllers {
 		runs = append(runs, m.run)
 	}
@@ -222,7 +224,7 @@ func (c *Collector) Facts(f *model.Facts) {
 	facts := model.ClusterFacts{
 		Name: c.name, Server: c.api.server().url, Configured: c.api.primary.url, Version: version, API: server,
 		Nodes: c.nodes.section(server), Leases: c.leases.section(server), Pods: c.pods.section(server),
-		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server),
+		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server), EtcdSnapshots: c.k3s.facts(server),
 	}
 	for _, m := range c.controllers {
 		facts.Controllers = append(facts.Controllers, m.section(server))

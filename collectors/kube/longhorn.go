@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/geotop/geotop/model"
 )
 
@@ -23,6 +21,7 @@ const (
 // longhorn mirrors Longhorn's custom resources, where the cluster serves them.
 type longhorn struct {
 	api       *api
+	group     *group
 	cluster   string
 	namespace string
 
@@ -36,16 +35,16 @@ type longhorn struct {
 	jobs          *mirror[model.RecurringJob]
 	systemBackups *mirror[model.SystemBackup]
 	settings      *mirror[model.Setting]
-
-	mu     sync.Mutex
-	absent string // why there is none; empty while it is not known, or there is
 }
 
 func newLonghorn(a *api, cluster, namespace string) *longhorn {
 	if namespace == "" {
 		namespace = longhornNamespace
 	}
-	l := &longhorn{api: a, cluster: cluster, namespace: namespace}
+	l := &longhorn{api: a, cluster: cluster, namespace: namespace, group: &group{
+		api: a, name: longhornGroup, version: longhornVersion, none: "Longhorn is not installed",
+		other: "this Longhorn serves no " + longhornGroup + "/" + longhornVersion + ": it is older than 1.3",
+	}}
 	l.volumes = longhornKind(l, model.SourceVolumes, l.volume, func(v *model.VolumeFact) string { return v.Name })
 	l.replicas = longhornKind(l, model.SourceReplicas, l.replica, func(r *model.ReplicaFact) string { return r.Name })
 	l.engines = longhornKind(l, model.SourceEngines, l.engine, func(e *model.Engine) string { return e.Name })
@@ -76,7 +75,7 @@ func longhornKind[S, T, V any](l *longhorn, source string, convert func(*custom[
 
 // run mirrors once Longhorn is there, until ctx ends.
 func (l *longhorn) run(ctx context.Context) {
-	if !l.await(ctx) {
+	if !l.group.await(ctx) {
 		return
 	}
 	var wg sync.WaitGroup
@@ -88,65 +87,14 @@ func (l *longhorn) run(ctx context.Context) {
 	wg.Wait()
 }
 
-// await asks for Longhorn's API group until it is there. It reports false when
-// ctx ended first.
-func (l *longhorn) await(ctx context.Context) bool {
-	for ctx.Err() == nil {
-		body, err := l.api.get(ctx, l.api.request().AbsPath("/apis/"+longhornGroup).SetHeader("Accept", "application/json"))
-		var group struct{ Versions []struct{ Version string } }
-		if err == nil && json.Unmarshal(body, &group) == nil {
-			for _, v := range group.Versions {
-				if v.Version == longhornVersion {
-					l.missing("")
-					return true
-				}
-			}
-			l.missing("this Longhorn serves no " + longhornGroup + "/" + longhornVersion + ": it is older than 1.3")
-		}
-		switch {
-		case apierrors.IsNotFound(err):
-			l.missing("Longhorn is not installed")
-			pause(ctx, deniedRetry)
-		case err != nil && outcome(err) == model.SourceFailed:
-			pause(ctx, time.Second)
-			l.api.waitAnswers(ctx)
-		case err != nil:
-			return true // may not ask for the group: the kinds themselves will tell
-		default:
-			pause(ctx, deniedRetry)
-		}
-	}
-	return false
-}
-
-func (l *longhorn) missing(why string) {
-	l.mu.Lock()
-	news := l.absent != why
-	l.absent = why
-	l.mu.Unlock()
-	if news {
-		l.api.changed()
-	}
-}
-
 func (l *longhorn) facts(server model.Source) model.LonghornFacts {
-	l.mu.Lock()
-	absent := l.absent
-	l.mu.Unlock()
+	g := l.group
 	return model.LonghornFacts{
-		Volumes: part(l.volumes, server, absent), Replicas: part(l.replicas, server, absent), Engines: part(l.engines, server, absent),
-		Nodes: part(l.nodes, server, absent), Backups: part(l.backups, server, absent), BackupVolumes: part(l.backupVolumes, server, absent),
-		Targets: part(l.targets, server, absent), Jobs: part(l.jobs, server, absent), SystemBackups: part(l.systemBackups, server, absent),
-		Settings: part(l.settings, server, absent),
+		Volumes: part(g, l.volumes, server), Replicas: part(g, l.replicas, server), Engines: part(g, l.engines, server),
+		Nodes: part(g, l.nodes, server), Backups: part(g, l.backups, server), BackupVolumes: part(g, l.backupVolumes, server),
+		Targets: part(g, l.targets, server), Jobs: part(g, l.jobs, server), SystemBackups: part(g, l.systemBackups, server),
+		Settings: part(g, l.settings, server),
 	}
-}
-
-func part[T any](m *mirror[T], server model.Source, absent string) model.Section[T] {
-	s := m.section(server)
-	if absent != "" {
-		s.Source.Status, s.Source.Error = model.SourceAbsent, absent
-	}
-	return s
 }
 
 // condition is Longhorn's own, whose times are strings.

@@ -212,7 +212,7 @@ func (p *pinger) note(t *target, answer *pong, err error, wait time.Duration) (n
 	} else {
 		g.Failures++
 	}
-	t.history = append(t.history, ok)
+	t.history = withoutOutage(append(t.history, ok))
 	t.history = t.history[max(0, len(t.history)-model.PingWindow):]
 	g.Sent, g.Lost = len(t.history), 0
 	for _, answered := range t.history {
@@ -221,12 +221,29 @@ func (p *pinger) note(t *target, answer *pong, err error, wait time.Duration) (n
 		}
 	}
 	moved := was.RTT == 0 || g.RTT > 1.5*was.RTT || g.RTT < was.RTT/1.5
-	news = !was.Known() || (was.Failures == 0) != ok || was.Path != g.Path || was.Via != g.Via || !ok && g.Failures <= surely || (ok && moved)
-	return news, !ok, !g.Known() || !ok && g.Failures < surely
+	news = !was.Known() || (was.Failures == 0) != ok || was.Path != g.Path || was.Via != g.Via || !ok && g.Failures <= model.LostAfter || (ok && moved)
+	return news, !ok, !g.Known() || !ok && g.Failures < model.LostAfter
 }
 
-// surely is how many losses in a row leave no doubt.
-const surely = 2
+// steady is how many answers in a row show that an outage is over.
+const steady = 8
+
+// withoutOutage takes the losses in a row out of a history that ends with as many
+// answers as show that they are over: an outage is no quality of the link as it
+// is. Single losses stay.
+func withoutOutage(history []bool) []bool {
+	n := len(history) - steady
+	if n < 0 || slices.Contains(history[n:], false) {
+		return history
+	}
+	kept := history[:0:0]
+	for i, ok := range history {
+		if ok || i+1 < len(history) && history[i+1] && (i == 0 || history[i-1]) {
+			kept = append(kept, ok)
+		}
+	}
+	return kept
+}
 
 // section gives the pings so far; they are pending until each target is known.
 func (p *pinger) section(local model.Source) model.Section[model.Ping] {

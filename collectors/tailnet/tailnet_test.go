@@ -181,6 +181,10 @@ func TestPeersAndPings(t *testing.T) {
 	if g := f.Pings.Items[0]; g.Lost < 3 || g.Error != "no answer" || g.RTT != 0.025 {
 		t.Errorf("%+v", g)
 	}
+	mu.Lock()
+	lose = false
+	mu.Unlock()
+	until(t, facts, changed, "back", func(f model.TailnetFacts) bool { return f.Pings.Items[0].Failures == 0 && f.Pings.Items[0].Lost > 0 })
 	c.Target(nil)
 	until(t, facts, changed, "let go", func(f model.TailnetFacts) bool { return len(f.Pings.Items) == 0 })
 }
@@ -213,5 +217,30 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	case <-done:
 	case <-time.After(5 * time.Second):
 		t.Fatal("Run does not end")
+	}
+}
+
+func TestOutageIsNoLoss(t *testing.T) {
+	for history, want := range map[string]string{
+		"":                     "",
+		"1111":                 "1111",
+		"0011111111":           "11111111",
+		"100011111111":         "111111111",
+		"10001111111":          "10001111111", // not over for sure
+		"101101011111111":      "101101011111111",
+		"10010111111110":       "10010111111110",
+		"01001111111111111111": "011111111111111111",
+	} {
+		in := []bool{}
+		for _, c := range history {
+			in = append(in, c == '1')
+		}
+		got := ""
+		for _, ok := range withoutOutage(in) {
+			got += map[bool]string{true: "1", false: "0"}[ok]
+		}
+		if got != want {
+			t.Errorf("%s became %s, not %s", history, got, want)
+		}
 	}
 }

@@ -96,7 +96,10 @@ func (r *Rig) startCluster(ctx context.Context, began time.Time) error {
 	if err := r.startMetrics(ctx, client); err != nil {
 		return err
 	}
-	return r.build(ctx, client)
+	if err := r.build(ctx, client); err != nil {
+		return err
+	}
+	return r.startK3s(ctx)
 }
 
 // prepare makes keys, ports and files.

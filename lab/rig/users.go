@@ -96,6 +96,7 @@ var viewerRules = []rbacv1.PolicyRule{
 	{APIGroups: []string{"apps", "batch", "policy", "storage.k8s.io"}, Resources: []string{"*"}, Verbs: []string{"get", "list", "watch"}},
 	{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get", "list", "watch"}},
 	{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"get", "list", "watch"}},
+	{APIGroups: []string{"k3s.cattle.io"}, Resources: []string{"etcdsnapshotfiles"}, Verbs: []string{"get", "list", "watch"}},
 	{APIGroups: []string{"longhorn.io"}, Resources: []string{"*"}, Verbs: []string{"get", "list", "watch"}},
 	{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{backupSecret}, Verbs: []string{"get"}},
 	{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"nodes", "pods"}, Verbs: []string{"get", "list"}},
