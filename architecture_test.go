@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"collectors/objectstore": {"model"},
 	"collectors/tailnet":     {"model"},
 	"demo":                   {},
-	"demo/still":             {"collectors", "collectors/kube", "collectors/tailnet", "demo", "model"},
+	"demo/still":             {"collectors", "collectors/kube", "collectors/objectstore", "collectors/tailnet", "demo", "model"},
 	"view":                   {"model", "text", "themes"},
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"keymap", "model", "text", "themes", "view"},

@@ -43,6 +43,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.json(w, a.demo.nodeMetrics())
 	case "apis/metrics.k8s.io/v1beta1/pods":
 		a.json(w, a.demo.podMetrics())
+	case "api/v1/namespaces/longhorn-system/secrets/" + bucketSecret:
+		a.json(w, map[string]any{"kind": "Secret", "apiVersion": "v1", "data": map[string][]byte{
+			"AWS_ACCESS_KEY_ID": []byte("demo"), "AWS_SECRET_ACCESS_KEY": []byte("demo"), "AWS_ENDPOINTS": []byte("http://minio.demo.invalid:9000"),
+		}})
 	default:
 		if !a.serveCustom(w, r, path) {
 			a.resource(w, r, path, c)

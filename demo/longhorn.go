@@ -21,7 +21,7 @@ type diskVolume struct {
 	place                      int
 	size                       int64
 	on                         []*machine // its replicas
-	backups                    string     // "", "failing" or "never"
+	backups                    string     // "", "failing", "never" or "missing": claimed, and not in the bucket
 }
 
 func (v *diskVolume) name() string { return "pvc-" + string(uid("volume", v.namespace, v.claim))[:13] }
@@ -112,7 +112,7 @@ func (s *sim) putLonghorn(plural string, now time.Time, put put) {
 		}
 	case "backuptargets":
 		put("default", nil, thing{
-			"spec":   thing{"backupTargetURL": "s3://backups@us-east-1/", "credentialSecret": "backup-credentials", "pollInterval": "300s"},
+			"spec":   thing{"backupTargetURL": "s3://" + bucketName + "@us-east-1/", "credentialSecret": bucketSecret, "pollInterval": "300s"},
 			"status": thing{"available": true, "lastSyncedAt": now.Truncate(5 * time.Minute).Format(time.RFC3339)},
 		})
 	case "recurringjobs":
@@ -196,24 +196,39 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 	}
 }
 
+// nights are when the last week's backups were made, newest first.
+func nights(now time.Time) []time.Time {
+	night := now.Truncate(24 * time.Hour).Add(22*time.Hour + 30*time.Minute) // 2:30 in Mauritius
+	if night.After(now) {
+		night = night.Add(-24 * time.Hour)
+	}
+	list := make([]time.Time, 7)
+	for i := range list {
+		list[i] = night.Add(-time.Duration(i) * 24 * time.Hour)
+	}
+	return list
+}
+
+func (v *diskVolume) backupName(at time.Time) string {
+	return fmt.Sprintf("backup-%016x", hash("backup", v.name(), at.Unix()))
+}
+
+// failed reports whether the backup so many nights ago failed.
+func (v *diskVolume) failed(ago int) bool { return v.backups == "failing" && ago < 3 }
+
 // putBackups is a week of nights.
 func (s *sim) putBackups(v *diskVolume, now time.Time, put put) {
 	if v.backups == "never" {
 		return
 	}
-	night := now.Truncate(24 * time.Hour).Add(22*time.Hour + 30*time.Minute) // 2:30 in Mauritius
-	if night.After(now) {
-		night = night.Add(-24 * time.Hour)
-	}
-	for i := range 7 {
-		at := night.Add(-time.Duration(i) * 24 * time.Hour)
-		name := fmt.Sprintf("backup-%016x", hash("backup", v.name(), at.Unix()))
+	for i, at := range nights(now) {
+		name := v.backupName(at)
 		st := thing{
 			"state": "Completed", "progress": 100, "volumeName": v.name(), "backupTargetName": "default", "snapshotName": "nightly-" + at.Format("20060102"),
 			"snapshotCreatedAt": at.Format(time.RFC3339), "backupCreatedAt": at.Add(4 * time.Minute).Format(time.RFC3339), "lastSyncedAt": at.Add(5 * time.Minute).Format(time.RFC3339),
 			"size": fmt.Sprint(v.size / 2), "newlyUploadDataSize": fmt.Sprint(v.size / int64(80+s.chance(60, "upload", name))),
 		}
-		if v.backups == "failing" && i < 3 {
+		if v.failed(i) {
 			st = thing{"state": "Error", "error": "proxyServer=… failed to back up: write blocks: connection reset by peer", "volumeName": v.name(), "backupTargetName": "default", "snapshotCreatedAt": at.Format(time.RFC3339)}
 		}
 		put(name, map[string]string{"backup-volume": v.name(), "backup-target": "default"}, thing{"spec": thing{"snapshotName": "nightly"}, "status": st})

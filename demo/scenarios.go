@@ -22,6 +22,7 @@ var scenarios = []scenario{
 	{Scenario{"powercut", "one house just went dark; it comes and goes"}, buildPowercut},
 	{Scenario{"split", "two houses cannot see each other"}, buildSplit},
 	{Scenario{"quorum", "two servers die: the control plane is lost"}, buildQuorum},
+	{Scenario{"rebuild", "a house is back, its copies are being rebuilt"}, buildRebuild},
 	{Scenario{"big", "50 sites, 1000 nodes, 20,000 pods"}, buildBig},
 }
 
@@ -176,6 +177,7 @@ func buildWeak(s *sim) {
 	s.relayed[houses("flacq", "moka")] = true
 	s.disk("code-home").backups = "never"
 	s.disk("nextcloud-data").backups = "failing"
+	s.disk("data-prometheus-0").backups = "missing"
 	gitea := s.disk("gitea-data")
 	gitea.on = []*machine{s.byName["moka-1"], s.byName["moka-3"]}
 	s.byName["curepipe-3"].keyExpiry = start.Add(9 * 24 * time.Hour)
@@ -224,6 +226,21 @@ func buildPowercut(s *sim) {
 		s.after(15*time.Second, s.apiServers) // its API server's lease ran out
 		s.after(cutLength, func() {
 			s.setPower("curepipe", true)
+			s.apiServers()
+		})
+	})
+}
+
+// buildRebuild has a house back for a minute after four of darkness.
+func buildRebuild(s *sim) {
+	s.threeHouses()
+	s.homelab()
+	s.live()
+	s.every(history-5*time.Minute, 10*time.Minute, func() {
+		s.setPower("moka", false)
+		s.after(15*time.Second, s.apiServers)
+		s.after(4*time.Minute, func() {
+			s.setPower("moka", true)
 			s.apiServers()
 		})
 	})

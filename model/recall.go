@@ -1,16 +1,49 @@
 package model
 
-// Recall fills in what was known before of the clusters that have not answered
-// yet, each section with the age it has: a start during an outage shows at once
-// what was. Clusters are the same when name and kubeconfig's server are.
+import (
+	"slices"
+	"time"
+)
+
+// Recall fills in what was known before of the clusters and stores that have not
+// answered yet, each section with the age it has: a start during an outage shows
+// at once what was. Clusters are the same when name and kubeconfig's server are.
 func (f *Facts) Recall(before Facts) {
 	for i := range f.Clusters {
 		c := &f.Clusters[i]
 		for j := range before.Clusters {
 			if old := &before.Clusters[j]; old.Name == c.Name && old.Configured == c.Configured {
 				c.recall(old)
+				f.recallStores(c.Name, before.Stores)
 			}
 		}
+	}
+}
+
+// recallStores fills in what was in the cluster's buckets. A store's health is
+// not recalled: it is asked for anew without anybody's leave.
+func (f *Facts) recallStores(cluster string, before []StoreFacts) {
+	for _, old := range before {
+		if old.Cluster != cluster {
+			continue
+		}
+		old.Health, old.HealthAt = nil, time.Time{}
+		i := slices.IndexFunc(f.Stores, func(s StoreFacts) bool { return s.Cluster == cluster && s.Target == old.Target })
+		if i < 0 { // nobody knows yet that it is there
+			source := Source{Cluster: cluster, Name: old.Source.Name, Status: SourcePending, Optional: true}
+			if source.recall(old.Source) {
+				old.Source = source
+				f.Stores = append(f.Stores, old)
+			}
+			continue
+		}
+		live := &f.Stores[i]
+		if !live.Source.recall(old.Source) {
+			continue
+		}
+		old.Source, old.Health, old.HealthAt = live.Source, live.Health, live.HealthAt
+		old.Source.Items = len(old.Backups)
+		*live = old
 	}
 }
 

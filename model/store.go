@@ -17,12 +17,14 @@ type StoreFacts struct {
 	Cluster  string         `json:"cluster"`
 	Target   string         `json:"target"`   // the BackupTarget it is of
 	Endpoint string         `json:"endpoint"` // host:port
+	TLS      bool           `json:"tls"`
 	Bucket   string         `json:"bucket"`
 	Prefix   string         `json:"prefix"` // in front of backupstore/
 	Source   Source         `json:"-"`
 	Backups  []StoredBackup `json:"backups"`
 	Locks    []StoreLock    `json:"locks"`
-	Health   *StoreHealth   `json:"health"` // null for a store that does not tell
+	Health   *StoreHealth   `json:"health"`            // null for a store that does not tell
+	HealthAt time.Time      `json:"healthAt,omitzero"` // when it was asked, which needs no credentials
 	// Scanned is when the last whole scan began: what is missing then is missing.
 	Scanned time.Time `json:"scannedAt,omitzero"`
 	Lists   int       `json:"listRequests"` // of the last scan

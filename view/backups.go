@@ -48,18 +48,19 @@ func (s saved) site() string {
 	return ""
 }
 
-func (s saved) severity() model.Severity {
+func (s saved) severity(w *model.World) model.Severity {
 	if s.etcd != nil {
 		return s.etcd.Severity()
 	}
-	return backupSeverity(s.volume)
+	return backupSeverity(w, s.volume)
 }
 
-func (s saved) word() string {
+// word is its state as the cluster has it.
+func (s saved) word() Cell {
 	if s.etcd != nil {
-		return s.etcd.Word()
+		return alert(s.etcd.Word(), s.etcd.Severity())
 	}
-	return backupWord(s.volume)
+	return alert(backupWord(s.volume), claimSeverity(s.volume))
 }
 
 func (s saved) name() string {
@@ -83,11 +84,24 @@ func (s saved) size() int64 {
 	return s.volume.Size
 }
 
-func (s saved) trouble() string {
-	if s.etcd != nil {
+// trouble says what is wrong with it, in the cluster's own word or the bucket's.
+func (s saved) trouble(w *model.World) string {
+	switch {
+	case s.etcd != nil:
 		return s.etcd.Error
+	case s.volume.Error != "":
+		return s.volume.Error
+	case s.volume.State != "Completed":
+		return ""
 	}
-	return s.volume.Error
+	switch state, why := w.BackupSeen(s.volume); state {
+	case model.BackupMissing:
+		return "not in the bucket"
+	case model.BackupUnreadable:
+		return why
+	default:
+		return ""
+	}
 }
 
 // where is the target a backup went to, or whose disk a snapshot lies on.
@@ -112,7 +126,7 @@ func (s saved) of(w *model.World) string {
 
 // Backups lists what there is to restore from, newest first.
 func Backups() List {
-	severity := func(_ *model.World, s saved) model.Severity { return s.severity() }
+	severity := func(w *model.World, s saved) model.Severity { return s.severity(w) }
 	return &list[saved]{
 		info:     Info{Name: "backups", Title: "Backups", Sources: []string{model.SourceBackups, model.SourceBackupTargets, model.SourceAPI}},
 		items:    allSaved,
@@ -135,7 +149,7 @@ func Backups() List {
 			{ColumnInfo: ColumnInfo{Title: "OF", Min: 10, Ideal: 16, Max: 40, Middle: true}, cell: func(w *model.World, s saved) Cell { return strong(s.of(w)) }},
 			{ColumnInfo: ColumnInfo{Title: "AGE", Rank: 1, Min: 4, Right: true}, cell: func(w *model.World, s saved) Cell { return plain(age(w, s.at())) },
 				compare: func(_ *model.World, a, b saved) int { return b.at().Compare(a.at()) }},
-			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 9, Ideal: 12, Max: 14}, cell: func(_ *model.World, s saved) Cell { return alert(s.word(), s.severity()) }},
+			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 1, Min: 9, Ideal: 12, Max: 14}, cell: func(_ *model.World, s saved) Cell { return s.word() }},
 			{ColumnInfo: ColumnInfo{Title: "BUCKET", Rank: 2, Min: 8, Max: 10}, cell: savedSeen},
 			{ColumnInfo: ColumnInfo{Title: "SIZE", Rank: 3, Min: 5, Right: true}, cell: func(_ *model.World, s saved) Cell { return plain(text.Bytes(s.size())) },
 				compare: func(_ *model.World, a, b saved) int { return cmp.Compare(b.size(), a.size()) }},
@@ -147,9 +161,9 @@ func Backups() List {
 			}},
 			{ColumnInfo: ColumnInfo{Title: "WHERE", Rank: 6, Min: 7, Max: 16}, cell: func(_ *model.World, s saved) Cell { return dim(s.where()) }},
 			{ColumnInfo: ColumnInfo{Title: "NAME", Rank: 7, Min: 14, Ideal: 24, Max: 40, Middle: true}, cell: func(_ *model.World, s saved) Cell { return dim(s.name()) }},
-			{ColumnInfo: ColumnInfo{Title: "ERROR", Rank: 4, Min: 10, Ideal: 16, Flex: true}, cell: func(_ *model.World, s saved) Cell { return alert(s.trouble(), s.severity()) }},
+			{ColumnInfo: ColumnInfo{Title: "ERROR", Rank: 4, Min: 10, Ideal: 16, Flex: true}, cell: func(w *model.World, s saved) Cell { return alert(s.trouble(w), s.severity(w)) }},
 		},
-		note: func(_ *model.World, s saved) string { return s.trouble() },
+		note: func(w *model.World, s saved) string { return s.trouble(w) },
 		details: func(w *model.World, s saved) []Line {
 			if s.etcd != nil {
 				return snapshotDetails(w, s.etcd)
@@ -218,18 +232,29 @@ func backupWord(b *model.Backup) string {
 	}
 }
 
-func backupSeverity(b *model.Backup) model.Severity {
+// claimSeverity ranks a backup by what the cluster says of it.
+func claimSeverity(b *model.Backup) model.Severity {
 	if b.State == "Error" || b.State == "Unknown" {
 		return model.Warning
 	}
 	return model.OK
 }
 
+// backupSeverity ranks it by what the bucket says, too.
+func backupSeverity(w *model.World, b *model.Backup) model.Severity {
+	if b.State == "Completed" {
+		if state, _ := w.BackupSeen(b); state == model.BackupMissing || state == model.BackupUnreadable {
+			return model.Critical
+		}
+	}
+	return claimSeverity(b)
+}
+
 func backupDetails(w *model.World, b *model.Backup) []Line {
 	d := newDoc(w)
-	d.title(Mark(backupSeverity(b)), b.Name, backupWord(b))
-	if b.Error != "" {
-		d.note(b.Error, backupSeverity(b))
+	d.title(Mark(backupSeverity(w, b)), b.Name, backupWord(b))
+	if trouble := (saved{volume: b}).trouble(w); trouble != "" {
+		d.note(trouble, backupSeverity(w, b))
 	}
 	d.field("volume", volumeTitle(w, b)+" ("+b.Volume+")")
 	d.field("data of", agoOr(w, b.SnapshotAt))

@@ -161,7 +161,7 @@ func volumeDetails(w *model.World, v *model.Volume) []Line {
 	d.section("Backups")
 	for _, b := range w.Backups {
 		if b.Volume == v.Name && b.Cluster == v.Cluster {
-			d.row(plain(age(w, b.At())), alert(backupWord(b), backupSeverity(b)), plain(text.Bytes(b.Size)), dim(b.Name), dim(b.Error))
+			d.row(plain(age(w, b.At())), alert(backupWord(b), backupSeverity(w, b)), plain(text.Bytes(b.Size)), dim(b.Name), dim(b.Error))
 		}
 	}
 	d.end(20)

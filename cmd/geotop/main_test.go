@@ -18,7 +18,7 @@ func geotop(t *testing.T, args ...string) (stdout, stderr string, code int) {
 }
 
 func TestExitCodesFollowTheState(t *testing.T) {
-	for scenario, want := range map[string]int{"healthy": 0, "weak": 1, "powercut": 2} {
+	for scenario, want := range map[string]int{"healthy": 0, "rebuild": 1, "weak": 2, "powercut": 2} {
 		if out, errs, code := geotop(t, "--demo="+scenario, "--once", "--check"); code != want {
 			t.Errorf("--demo=%s --check: exit code %d, want %d\n%s%s", scenario, code, want, out, errs)
 		}

@@ -52,7 +52,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(name, cfg, f.tailnet(), f.remember(name, cfg.Host), &objectstore.Config{Endpoint: f.s3}, time.Now, opt)
+		return live(name, cfg, f.tailnet(), f.remember(name, cfg.Host), objectstore.Config{Endpoint: f.s3, AccessKey: os.Getenv("GEOTOP_S3_ACCESS_KEY"), SecretKey: os.Getenv("GEOTOP_S3_SECRET_KEY")}, time.Now, opt)
 	}
 }
 
@@ -89,7 +89,7 @@ const (
 )
 
 // live collects from a cluster and from the tailnet below it.
-func live(name string, cfg *rest.Config, tail tailnet.Config, past *memory.Memory, store *objectstore.Config, now func() time.Time, opt model.Options) (*source, error) {
+func live(name string, cfg *rest.Config, tail tailnet.Config, past *memory.Memory, store objectstore.Config, now func() time.Time, opt model.Options) (*source, error) {
 	cfg.UserAgent = "geotop/" + versionString()
 	kc := kube.Config{Name: name, Rest: cfg, Now: now}
 	if past != nil {
@@ -100,12 +100,9 @@ func live(name string, cfg *rest.Config, tail tailnet.Config, past *memory.Memor
 		return nil, usage("%w", err)
 	}
 	tail.Now = now
-	list := []collectors.Collector{c, tailnet.New(tail)}
-	if store != nil {
-		store.Now = now
-		store.Secret = func(ctx context.Context, _, secret string) (map[string][]byte, error) { return c.Secret(ctx, secret) }
-		list = append(list, objectstore.New(*store))
-	}
+	store.Now = now
+	store.Secret = func(ctx context.Context, _, secret string) (map[string][]byte, error) { return c.Secret(ctx, secret) }
+	list := []collectors.Collector{c, tailnet.New(tail), objectstore.New(store)}
 	if past != nil {
 		list = append(list, past) // the last: it fills in what the others lack
 	}
@@ -118,7 +115,7 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	s, err := live(d.ClusterName(), d.RestConfig(), tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, nil, nil, d.Now, opt)
+	s, err := live(d.ClusterName(), d.RestConfig(), tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, nil, objectstore.Config{Transport: d.Bucket()}, d.Now, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,11 +51,13 @@ type api struct {
 	mu      sync.Mutex
 	current *server
 	made    map[string]*server // by address: ways to other servers
-	source  model.Source
-	version string
-	answers chan struct{}   // closed while the server answers
-	epoch   context.Context // ends when the connections are given up
-	reset   context.CancelFunc
+	// otherHTTP is the client all of those share.
+	otherHTTP *http.Client
+	source    model.Source
+	version   string
+	answers   chan struct{}   // closed while the server answers
+	epoch     context.Context // ends when the connections are given up
+	reset     context.CancelFunc
 }
 
 func newAPI(cfg Config) (*api, error) {
@@ -73,7 +76,7 @@ func newAPI(cfg Config) (*api, error) {
 	}
 	a.rest = rc
 	var err error
-	if a.primary, err = connect(rc); err != nil {
+	if a.primary, err = connect(rc, nil); err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
 	}
 	a.current = a.primary

@@ -23,10 +23,14 @@ type server struct {
 	http    *http.Client
 }
 
-func connect(rc *rest.Config) (*server, error) {
-	client, err := rest.HTTPClientFor(rc)
-	if err != nil {
-		return nil, fmt.Errorf("credentials: %w", err)
+// connect prepares the way to a server, through client or, when that is nil, one
+// of its own.
+func connect(rc *rest.Config, client *http.Client) (*server, error) {
+	var err error
+	if client == nil {
+		if client, err = rest.HTTPClientFor(rc); err != nil {
+			return nil, fmt.Errorf("credentials: %w", err)
+		}
 	}
 	s := &server{url: rc.Host, http: client}
 	if s.client, err = rest.UnversionedRESTClientForConfigAndClient(rc, client); err != nil {
@@ -120,9 +124,11 @@ func (a *api) other(address string) (*server, error) {
 	rc := rest.CopyConfig(a.rest)
 	rc.Host = "https://" + address
 	rc.ServerName = cmp.Or(rc.ServerName, certificateName)
-	s, err := connect(rc)
+	// One client for them all: client-go keeps goroutines for each as long as the
+	// process lives, and all are checked against the same name.
+	s, err := connect(rc, a.otherHTTP)
 	if err == nil {
-		a.made[address] = s
+		a.made[address], a.otherHTTP = s, s.http
 	}
 	return s, err
 }

@@ -115,11 +115,27 @@ func (m *Memory) Servers() []string {
 func (m *Memory) Facts(f *model.Facts) {
 	if f.Complete() {
 		m.mu.Lock()
-		m.last, m.fresh = model.Facts{Clusters: slices.Clone(f.Clusters)}, true
+		m.last, m.fresh = model.Facts{Clusters: slices.Clone(f.Clusters), Stores: m.stores(f.Stores)}, true
 		m.mu.Unlock()
 		return
 	}
 	f.Recall(m.before)
+}
+
+// stores are those that were looked into, now or the last time.
+func (m *Memory) stores(live []model.StoreFacts) []model.StoreFacts {
+	kept := []model.StoreFacts{}
+	for _, s := range live {
+		for _, old := range slices.Concat(m.last.Stores, m.before.Stores) {
+			if s.Source.ObservedAt.IsZero() && old.Cluster == s.Cluster && old.Target == s.Target {
+				s = old
+			}
+		}
+		if !s.Source.ObservedAt.IsZero() {
+			kept = append(kept, s)
+		}
+	}
+	return kept
 }
 
 // Run saves now and then, and once more at the end, until ctx ends. That a save

@@ -31,6 +31,7 @@ const (
 	replyTimeout = 10 * time.Second
 	readTimeout  = 10 * time.Second
 	pageSize     = 64   // keys a listing request: more than most volumes have backups
+	strangePage  = 1000 // where many keys are none of Longhorn's
 	headBytes    = 8192 // of a backup's file: everything before its blocks
 	readers      = 6    // files read at a time
 	maxObjects   = 200_000
@@ -39,9 +40,10 @@ const (
 // bucket is one S3 bucket under a backup target's URL.
 type bucket struct {
 	client                 *minio.Client
-	transport              *http.Transport
+	transport              http.RoundTripper
 	counter                *counter
 	base                   string // URL of the endpoint
+	tls                    bool
 	endpoint, name, prefix string
 }
 
@@ -61,8 +63,8 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // openBucket reads a target's URL (s3://bucket@region/path/) and the credentials
-// Longhorn keeps for it.
-func openBucket(target string, secret map[string][]byte, override string) (*bucket, error) {
+// Longhorn keeps for it. A transport of nil makes a real one.
+func openBucket(target string, secret map[string][]byte, override string, transport http.RoundTripper) (*bucket, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "s3" {
 		return nil, fmt.Errorf("%w: %s", errTarget, model.Clean(target, 100))
@@ -97,22 +99,22 @@ func openBucket(target string, secret map[string][]byte, override string) (*buck
 	if text("AWS_ACCESS_KEY_ID") == "" || text("AWS_SECRET_ACCESS_KEY") == "" {
 		return nil, errors.New("the secret has no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
-	b.endpoint, b.base = e.Host, e.Scheme+"://"+e.Host
-	b.transport = &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		ResponseHeaderTimeout: replyTimeout, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: readers, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
-	}
+	b.endpoint, b.base, b.tls = e.Host, e.Scheme+"://"+e.Host, e.Scheme == "https"
+	own := newTransport()
 	if ca := secret["AWS_CERT"]; len(ca) > 0 {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(ca) {
 			return nil, errors.New("AWS_CERT in the secret is no PEM certificate")
 		}
-		b.transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		own.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	if b.transport = transport; transport == nil {
+		b.transport = own
 	}
 	b.counter = &counter{next: b.transport}
 	b.client, err = minio.New(e.Host, &minio.Options{
 		Creds:  credentials.NewStaticV4(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), ""),
-		Secure: e.Scheme == "https", Region: region, BucketLookup: lookup, Transport: b.counter, MaxRetries: 1,
+		Secure: b.tls, Region: region, BucketLookup: lookup, Transport: b.counter, MaxRetries: 1,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", e.Host, err)
@@ -120,7 +122,18 @@ func openBucket(target string, secret map[string][]byte, override string) (*buck
 	return b, nil
 }
 
-func (b *bucket) close() { b.transport.CloseIdleConnections() }
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		ResponseHeaderTimeout: replyTimeout, TLSHandshakeTimeout: dialTimeout, MaxIdleConnsPerHost: readers, IdleConnTimeout: 30 * time.Second, DisableCompression: true,
+	}
+}
+
+func (b *bucket) close() {
+	if t, ok := b.transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 func (b *bucket) count() (lists, reads int) {
 	return int(b.counter.lists.Load()), int(b.counter.reads.Load())
@@ -142,10 +155,10 @@ type found struct {
 func (b *bucket) list(ctx context.Context) (*found, error) {
 	f := &found{backups: []model.StoredBackup{}, locks: []model.StoreLock{}}
 	root := b.prefix + root
-	after := ""
+	after, page := "", pageSize
 	for n := 0; ; {
-		again := false
-		for o := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: root, Recursive: true, StartAfter: after, MaxKeys: pageSize}) {
+		again, strange := false, 0
+		for o := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: root, Recursive: true, StartAfter: after, MaxKeys: page}) {
 			if o.Err != nil {
 				return nil, o.Err
 			}
@@ -153,10 +166,15 @@ func (b *bucket) list(ctx context.Context) (*found, error) {
 				return nil, fmt.Errorf("more than %d objects beside blocks under %s", maxObjects, root)
 			}
 			if dir, _, ok := strings.Cut(o.Key, "/blocks/"); ok {
-				after, again = dir+"/blocks0", true // "0" follows "/"
+				after, again, page = dir+"/blocks0", true, pageSize // "0" follows "/"
 				break
 			}
-			f.take(strings.TrimPrefix(o.Key, root), o)
+			if f.take(strings.TrimPrefix(o.Key, root), o) {
+				strange = 0
+			} else if strange++; strange == pageSize && page == pageSize {
+				after, again, page = o.Key, true, strangePage
+				break
+			}
 		}
 		if err := ctx.Err(); err != nil { // a listing that is cut short says nothing of it
 			return nil, err
@@ -259,11 +277,12 @@ func (b *bucket) mark(ctx context.Context, key string) (string, error) {
 	return o.ETag + " " + o.LastModified.String(), err
 }
 
-// take notes one object: "aa/bb/VOLUME/backups/backup_NAME.cfg" or a lock.
-func (f *found) take(key string, o minio.ObjectInfo) {
+// take notes one object, "aa/bb/VOLUME/backups/backup_NAME.cfg" or a lock, and
+// reports whether it is one of Longhorn's.
+func (f *found) take(key string, o minio.ObjectInfo) bool {
 	parts := strings.Split(key, "/")
 	if len(parts) != 5 {
-		return
+		return len(parts) == 4 && parts[3] == "volume.cfg"
 	}
 	volume, file := parts[2], parts[4]
 	switch parts[3] {
@@ -271,10 +290,13 @@ func (f *found) take(key string, o minio.ObjectInfo) {
 		name, ok := strings.CutPrefix(file, "backup_")
 		if name, cfg := strings.CutSuffix(name, ".cfg"); ok && cfg {
 			f.backups = append(f.backups, model.StoredBackup{Volume: volume, Name: name, Modified: o.LastModified.UTC(), Bytes: o.Size})
+			return true
 		}
 	case "locks":
 		f.locks = append(f.locks, model.StoreLock{Volume: volume, Name: file, Modified: o.LastModified.UTC()})
+		return true
 	}
+	return false
 }
 
 // verify reads what was not read before: that a file is listed proves nothing.

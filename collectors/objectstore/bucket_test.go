@@ -23,7 +23,7 @@ func TestTargets(t *testing.T) {
 		"":                                 "not an S3 target",
 	} {
 		var got string
-		b, err := openBucket(target, secret, "")
+		b, err := openBucket(target, secret, "", nil)
 		if err != nil {
 			got = err.Error()
 		} else {
@@ -33,7 +33,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%q: %q, want %q", target, got, want)
 		}
 	}
-	if b, err := openBucket("s3://b@r/", secret, "https://elsewhere.example"); err != nil || b.base != "https://elsewhere.example" {
+	if b, err := openBucket("s3://b@r/", secret, "https://elsewhere.example", nil); err != nil || b.base != "https://elsewhere.example" {
 		t.Errorf("%+v, %v", b, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,11 @@ type Config struct {
 	// the cluster knows; empty for none.
 	Endpoint string
 	Every    time.Duration // between scans; 5 min when 0
+	// AccessKey and SecretKey are used when the Secret cannot be read, as when no
+	// API server answers; empty for none.
+	AccessKey, SecretKey string
+	// Transport replaces the connection to every store; nil for a real one.
+	Transport http.RoundTripper
 }
 
 const (
@@ -57,6 +63,7 @@ type store struct {
 	seen   map[string]model.StoredBackup // by volume and name: what was read already
 	marks  map[string]string             // by volume: the state of its own file
 	listed time.Time                     // when everything was listed; zero when never
+	secret map[string][]byte             // the credentials last read, in memory only
 	cancel context.CancelFunc
 	wake   chan struct{}
 }
@@ -92,7 +99,7 @@ func (c *Collector) Follow(w *model.World) (news bool) {
 			if s != nil && s.cancel != nil {
 				s.cancel()
 			}
-			c.stores[id] = newStore(*t)
+			c.stores[id] = newStore(*t, w.Stores)
 			news = true
 		case !maps.EqualFunc(names, c.claimed[id], func(a, b []string) bool { return slices.Equal(a, b) }):
 			raise(s.wake) // a backup came or went: look soon
@@ -115,14 +122,21 @@ func (c *Collector) Follow(w *model.World) (news bool) {
 	return news
 }
 
-func newStore(t model.BackupTarget) *store {
-	return &store{
+// newStore begins with where the store was before, as far as that is remembered.
+func newStore(t model.BackupTarget, before []*model.StoreFacts) *store {
+	s := &store{
 		target: t, seen: map[string]model.StoredBackup{}, marks: map[string]string{}, wake: make(chan struct{}, 1),
 		facts: model.StoreFacts{
 			Cluster: t.Cluster, Target: t.Name, Backups: []model.StoredBackup{}, Locks: []model.StoreLock{},
 			Source: model.Source{Cluster: t.Cluster, Name: model.SourceStore + "/" + t.Name, Status: model.SourcePending, Optional: true},
 		},
 	}
+	for _, old := range before {
+		if old.Cluster == t.Cluster && old.Target == t.Name {
+			s.facts.Endpoint, s.facts.TLS = old.Endpoint, old.TLS
+		}
+	}
+	return s
 }
 
 func raise(signal chan struct{}) {
@@ -190,22 +204,18 @@ func pause(ctx context.Context, d time.Duration) {
 func (c *Collector) scan(ctx context.Context, s *store) error {
 	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
-	data, err := c.cfg.Secret(ctx, s.target.Cluster, s.target.Secret)
-	if err != nil {
-		return fmt.Errorf("credentials in secret %s: %w", s.target.Secret, err)
-	}
-	b, err := openBucket(s.target.URL, data, c.cfg.Endpoint)
+	b, err := c.open(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer b.close()
 	began := c.now()
 	health := b.health(ctx)
+	c.mu.Lock()
+	s.facts.Endpoint, s.facts.TLS, s.facts.Bucket, s.facts.Prefix, s.facts.Health, s.facts.HealthAt = b.endpoint, b.tls, b.name, b.prefix, health, began
+	c.mu.Unlock()
 	found, err := c.look(ctx, s, b, began)
 	if err != nil {
-		c.mu.Lock()
-		s.facts.Endpoint, s.facts.Bucket, s.facts.Prefix, s.facts.Health = b.endpoint, b.name, b.prefix, health
-		c.mu.Unlock()
 		return err
 	}
 	b.verify(ctx, found.backups, s.seen)
@@ -218,10 +228,60 @@ func (c *Collector) scan(ctx context.Context, s *store) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := &s.facts
-	f.Endpoint, f.Bucket, f.Prefix, f.Health = b.endpoint, b.name, b.prefix, health
 	f.Backups, f.Locks, f.Scanned = found.backups, found.locks, began
 	f.Lists, f.Reads = b.count()
 	return nil
+}
+
+// open finds the credentials and opens the bucket: as the cluster's Secret is,
+// else as it last was, else as we were told. Without any, the store's health is
+// asked for where the store was before.
+func (c *Collector) open(ctx context.Context, s *store) (*bucket, error) {
+	data, err := c.cfg.Secret(ctx, s.target.Cluster, s.target.Secret)
+	switch {
+	case err == nil:
+		s.secret = data
+	case s.secret != nil:
+		data = s.secret
+	case c.cfg.AccessKey != "":
+		data = map[string][]byte{"AWS_ACCESS_KEY_ID": []byte(c.cfg.AccessKey), "AWS_SECRET_ACCESS_KEY": []byte(c.cfg.SecretKey)}
+		c.mu.Lock()
+		if s.facts.Endpoint != "" {
+			data["AWS_ENDPOINTS"] = []byte(baseURL(s.facts.Endpoint, s.facts.TLS))
+		}
+		c.mu.Unlock()
+	default:
+		c.askHealth(ctx, s)
+		return nil, fmt.Errorf("credentials in secret %s: %w", s.target.Secret, err)
+	}
+	return openBucket(s.target.URL, data, c.cfg.Endpoint, c.cfg.Transport)
+}
+
+// askHealth asks for what needs no credentials, where the store was before.
+func (c *Collector) askHealth(ctx context.Context, s *store) {
+	c.mu.Lock()
+	endpoint, tls := s.facts.Endpoint, s.facts.TLS
+	c.mu.Unlock()
+	if endpoint == "" {
+		return
+	}
+	b := &bucket{base: baseURL(endpoint, tls), transport: c.cfg.Transport}
+	if b.transport == nil {
+		b.transport = newTransport()
+	}
+	defer b.close()
+	at := c.now()
+	health := b.health(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.facts.Health, s.facts.HealthAt = health, at
+}
+
+func baseURL(endpoint string, tls bool) string {
+	if tls {
+		return "https://" + endpoint
+	}
+	return "http://" + endpoint
 }
 
 // look lists everything, or only what changed since.

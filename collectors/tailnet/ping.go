@@ -15,10 +15,11 @@ import (
 )
 
 const (
-	pingAgain = time.Second            // after an answer over a relay, while the direct path may still be sought
-	lostAgain = 300 * time.Millisecond // after a loss
-	inFlight  = 16
-	perSecond = 2 // pings a second on average, however many machines there are
+	pingAgain     = time.Second            // after an answer over a relay, while the direct path may still be sought
+	lostAgain     = 300 * time.Millisecond // after a loss
+	inFlight      = 16
+	unsteadyEvery = 2 * time.Second // at best, after losses
+	perSecond     = 2               // pings a second on average, however many machines there are
 )
 
 // patience is how long a ping waits after so many were lost in a row: links take
@@ -148,18 +149,22 @@ func (p *pinger) pingOn(ctx context.Context, t *target, changed func()) {
 		case doubt:
 			pause(ctx, p.again)
 		default:
-			pause(ctx, p.interval())
+			pause(ctx, p.interval(t))
 		}
 	}
 }
 
 // interval is how long until the next ping of a target, with some jitter so
-// that not all go at once.
-func (p *pinger) interval() time.Duration {
+// that not all go at once. One that lost pings lately and answers is pinged as
+// often as the budget allows, to tell an outage that is over from a bad link.
+func (p *pinger) interval(t *target) time.Duration {
 	p.mu.Lock()
-	n := len(p.targets)
-	p.mu.Unlock()
-	d := max(p.every, time.Duration(n)*time.Second/perSecond)
+	defer p.mu.Unlock()
+	budget := time.Duration(len(p.targets)) * time.Second / perSecond
+	d := max(p.every, budget)
+	if lately := t.history[max(0, len(t.history)-steady):]; t.ping.Failures == 0 && slices.Contains(lately, false) {
+		d = min(d, max(budget, unsteadyEvery))
+	}
 	return d - d/8 + rand.N(d/4+1)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/objectstore"
 	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
@@ -29,7 +30,11 @@ func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) 
 		return nil, err
 	}
 	t := tailnet.New(tailnet.Config{Transport: d.LocalAPI(), Now: d.Now, PingEvery: time.Hour, PingAgain: demo.PingAgain})
-	set := collectors.NewSet(c, t)
+	store := objectstore.New(objectstore.Config{
+		Now: d.Now, Transport: d.Bucket(), Every: time.Hour,
+		Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) },
+	})
+	set := collectors.NewSet(c, t, store)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { set.Run(ctx) })
@@ -39,6 +44,9 @@ func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) 
 		if w := set.World(d.Now(), model.Options{SiteLabels: model.SiteLabels}); w.Settled() {
 			for i := range w.Sources {
 				w.Sources[i].Latency = 0
+			}
+			for _, s := range w.Stores {
+				s.Lists, s.Reads = 0, 0
 			}
 			return w, nil
 		}

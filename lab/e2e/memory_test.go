@@ -34,6 +34,18 @@ func TestStartDuringAnOutage(t *testing.T) {
 	if code != 2 {
 		t.Errorf("exit code %d", code)
 	}
+	// The bucket: what was in it, with its age, and its health as it is now.
+	const store = `jsonpath={range .backups.stores[*]}{.endpoint} {.health.readable} {.healthAt}{"\n"}{end}{range .sources[?(@.name=="store/default")]}{.status} {.remembered} {.error}{"\n"}{end}{.volumes[*].lastBackup.state}`
+	out, errs, _ = once(t, env, append(args, "--once", "-o", store)...)
+	endpoint := strings.TrimPrefix(shared.StoreEndpoint(0), "http://")
+	if !strings.HasPrefix(out, endpoint+" true 20") || !strings.Contains(out, "stale true credentials in secret") || !strings.Contains(out, "verified verified verified verified") {
+		t.Errorf("the bucket: %s%s", out, errs)
+	}
+	keys := append([]string{"GEOTOP_S3_ACCESS_KEY=" + shared.BucketUser(), "GEOTOP_S3_SECRET_KEY=" + shared.BucketKey()}, env...)
+	out, errs, _ = once(t, keys, append(args, "--once", "-o", `jsonpath={range .sources[?(@.name=="store/default")]}{.status} {.error}{end}`)...)
+	if strings.TrimSpace(out) != "ok" {
+		t.Errorf("the bucket with keys of our own: %s%s", out, errs)
+	}
 	s := start(t, 80, 24, env, args...)
 	shows(t, s, "DARK", "flacq", "curepipe", "api ", "s!", "tailnet ok")
 	if err := s.Type("2"); err != nil {

@@ -245,7 +245,25 @@ func (r *Rig) replay(ctx context.Context, h *house) error {
 	if c := r.component("kwok-" + h.name); c != nil {
 		c.kill()
 	}
+	r.dropLeases(ctx, h)
 	return r.playHouse(ctx, h)
+}
+
+// dropLeases removes the leases a KWOK that was killed left behind, as far as an
+// API server answers. One that starts may take those for not there, fail to
+// create them, and then leave the pods of their nodes alone for good.
+func (r *Rig) dropLeases(ctx context.Context, h *house) {
+	c, err := r.Client()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for _, node := range h.nodes {
+		if !h.cut[node] {
+			_ = c.CoordinationV1().Leases(corev1.NamespaceNodeLease).Delete(ctx, node, metav1.DeleteOptions{})
+		}
+	}
 }
 
 func sortedKeys(m map[string]bool) []string {
