@@ -23,6 +23,7 @@ type StoreFacts struct {
 	Source   Source         `json:"-"`
 	Backups  []StoredBackup `json:"backups"`
 	Locks    []StoreLock    `json:"locks"`
+	Orphans  []string       `json:"orphans"`           // volumes that have blocks in the bucket and no backup
 	Health   *StoreHealth   `json:"health"`            // null for a store that does not tell
 	HealthAt time.Time      `json:"healthAt,omitzero"` // when it was asked, which needs no credentials
 	// Scanned is when the last whole scan began: what is missing then is missing.
@@ -47,6 +48,17 @@ type StoredBackup struct {
 	CreatedAt  time.Time `json:"createdAt,omitzero"`
 	Size       int64     `json:"sizeBytes"`
 	Error      string    `json:"error,omitempty"` // why it cannot be read
+	// Blocks is what a look at its blocks found, which is taken only when asked for.
+	Blocks *BlockCheck `json:"blocks,omitempty"`
+}
+
+// BlockCheck is what was found of a backup's blocks: its data.
+type BlockCheck struct {
+	At      time.Time `json:"at"`
+	Blocks  int       `json:"blocks"` // it is made of, each counted once
+	Missing int       `json:"missing"`
+	Read    int       `json:"read"`    // and unpacked, and held against their checksums
+	Damaged int       `json:"damaged"` // of those read
 }
 
 // StoreLock is a lock file; one older than 150 s is dead.
@@ -88,10 +100,10 @@ func (w *World) addStore(f *StoreFacts, staleAfter time.Duration) {
 // be read. at is when it was made: what is newer than the scan may be there.
 func (f *StoreFacts) seen(volume, name string, at time.Time) (state BackupState, trouble string) {
 	switch b := f.stored[volume+"/"+name]; {
-	case b != nil && b.Read && b.Done:
-		return BackupVerified, ""
 	case b != nil && b.Error != "":
 		return BackupUnreadable, b.Error
+	case b != nil && b.Read && b.Done:
+		return BackupVerified, ""
 	case b == nil && f.Scanned.After(at.Add(lockDead)) && f.Source.Holds():
 		return BackupMissing, ""
 	default:
@@ -107,6 +119,16 @@ func (w *World) BackupSeen(b *Backup) (state BackupState, trouble string) {
 		}
 	}
 	return BackupClaimed, ""
+}
+
+// BlocksSeen is what a look at a backup's blocks found; nil when none was taken.
+func (w *World) BlocksSeen(b *Backup) *BlockCheck {
+	for _, f := range w.Stores {
+		if s := f.stored[b.Volume+"/"+b.Name]; s != nil && f.Cluster == b.Cluster && f.Target == b.Target {
+			return s.Blocks
+		}
+	}
+	return nil
 }
 
 // judgeStores reports stores that cannot be looked at or have lost a quorum, and
@@ -129,6 +151,9 @@ func (w *World) judgeStores() {
 		}
 		if broken := w.interrupted(f); len(broken) > 0 {
 			w.reason(Warning, f.Cluster, "", name, fmt.Sprintf("%d interrupted backups in the bucket: %s", len(broken), some(broken, 2)))
+		}
+		if len(f.Orphans) > 0 {
+			w.Hints = append(w.Hints, fmt.Sprintf("blocks without any backup lie in bucket %s: of %s", f.Bucket, some(f.Orphans, 2)))
 		}
 	}
 }

@@ -264,6 +264,9 @@ func backupDetails(w *model.World, b *model.Backup) []Line {
 	if state, trouble := w.BackupSeen(b); b.State == "Completed" {
 		d.field("in the bucket", strings.TrimSuffix(string(state)+": "+trouble, ": "))
 	}
+	if c := w.BlocksSeen(b); c != nil {
+		d.field("its blocks", fmt.Sprintf("%d of %d there, %d of %d read are whole, looked at %s", c.Blocks-c.Missing, c.Blocks, c.Read-c.Damaged, c.Read, agoOr(w, c.At)))
+	}
 	d.field("target", b.Target)
 	d.field("snapshot", b.Snapshot)
 	d.field("url", b.URL)

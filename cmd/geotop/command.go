@@ -27,7 +27,7 @@ type flags struct {
 	siteLabels          []string
 	theme, color        string
 	write, low, noQuery bool
-	socket, s3          string
+	socket, s3, deep    string
 	noPing, noState     bool
 
 	once, check, watch bool
@@ -35,6 +35,9 @@ type flags struct {
 	timeout            time.Duration
 	list               view.List // the one list to print; nil for what matters of all
 }
+
+// deepPatience is how long a look at blocks may take when nobody says.
+const deepPatience = 10 * time.Minute
 
 const long = `geotop shows a Kubernetes cluster by the houses it runs in: which house is up,
 what runs where, what needs attention.
@@ -70,6 +73,8 @@ func newCommand() *cobra.Command {
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
 	fs.BoolVar(&f.noPing, "no-ping", false, "send no pings over the tailnet")
 	fs.StringVar(&f.s3, "s3-endpoint", "", "`URL` of the object store, when the one in the cluster's credentials is of no use here")
+	fs.StringVar(&f.deep, "deep", "", "also look for the blocks of each volume's newest backup, and read so `many` of them; all: of all backups")
+	fs.Lookup("deep").NoOptDefVal = "4"
 	fs.BoolVar(&f.noState, "no-state", false, "neither read nor keep the last known state of the cluster")
 	fs.StringVar(&f.demo, "demo", "", "simulated cluster: `scenario` "+scenarioNames())
 	fs.Lookup("demo").NoOptDefVal = "weak"
@@ -216,6 +221,9 @@ func (f *flags) run(cmd *cobra.Command) error {
 	}
 	if f.demo != "" && f.from != "" {
 		return usage("--demo and --from exclude each other")
+	}
+	if f.deep != "" && !cmd.Flags().Changed("timeout") {
+		f.timeout = deepPatience
 	}
 	if f.timeout <= 0 {
 		return usage("--timeout must be more than nothing")

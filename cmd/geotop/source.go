@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,12 +49,31 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 	case f.demo != "":
 		return openDemo(f.demo, f.seed, opt)
 	default:
+		store, err := f.store()
+		if err != nil {
+			return nil, err
+		}
 		name, cfg, err := loadKubeconfig(f.kubeconfig, f.context)
 		if err != nil {
 			return nil, err
 		}
-		return live(name, cfg, f.tailnet(), f.remember(name, cfg.Host), objectstore.Config{Endpoint: f.s3, AccessKey: os.Getenv("GEOTOP_S3_ACCESS_KEY"), SecretKey: os.Getenv("GEOTOP_S3_SECRET_KEY")}, time.Now, opt)
+		return live(name, cfg, f.tailnet(), f.remember(name, cfg.Host), store, time.Now, opt)
 	}
+}
+
+// store says how to look into the buckets.
+func (f *flags) store() (objectstore.Config, error) {
+	cfg := objectstore.Config{Endpoint: f.s3, AccessKey: os.Getenv("GEOTOP_S3_ACCESS_KEY"), SecretKey: os.Getenv("GEOTOP_S3_SECRET_KEY")}
+	switch n, err := strconv.Atoi(f.deep); {
+	case f.deep == "":
+	case f.deep == "all":
+		cfg.Deep = objectstore.All
+	case err != nil || n <= 0:
+		return cfg, usage("--deep is %q; it is a number of blocks, or all", f.deep)
+	default:
+		cfg.Deep = n
+	}
+	return cfg, nil
 }
 
 // remember opens what is known of the cluster from before; nil when nothing is kept.

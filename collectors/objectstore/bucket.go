@@ -146,6 +146,22 @@ const root = "backupstore/volumes/"
 type found struct {
 	backups []model.StoredBackup
 	locks   []model.StoreLock
+	blocks  []string // volumes that have blocks
+}
+
+// orphans lists the volumes that have blocks and no backup that uses them.
+func (f *found) orphans() []string {
+	backed := map[string]bool{}
+	for _, s := range f.backups {
+		backed[s.Volume] = true
+	}
+	list := []string{}
+	for _, v := range f.blocks {
+		if !backed[v] {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // list finds all backups and locks without listing a single block: keys come in
@@ -166,6 +182,7 @@ func (b *bucket) list(ctx context.Context) (*found, error) {
 				return nil, fmt.Errorf("more than %d objects beside blocks under %s", maxObjects, root)
 			}
 			if dir, _, ok := strings.Cut(o.Key, "/blocks/"); ok {
+				f.blocks = append(f.blocks, dir[strings.LastIndexByte(dir, '/')+1:])
 				after, again, page = dir+"/blocks0", true, pageSize // "0" follows "/"
 				break
 			}
@@ -223,7 +240,7 @@ func (b *bucket) relist(ctx context.Context, before *found, marks map[string]str
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	f := &found{backups: []model.StoredBackup{}, locks: []model.StoreLock{}}
+	f := &found{backups: []model.StoredBackup{}, locks: []model.StoreLock{}, blocks: before.blocks}
 	anew := map[string]bool{}
 	for i, v := range volumes {
 		if marks[v] = now[i]; changed[i] {
@@ -324,6 +341,10 @@ func (b *bucket) verify(ctx context.Context, all []model.StoredBackup, seen map[
 		})
 	}
 	wg.Wait()
+	remember(seen, all)
+}
+
+func remember(seen map[string]model.StoredBackup, all []model.StoredBackup) {
 	clear(seen)
 	for _, s := range all {
 		seen[s.Volume+"/"+s.Name] = s

@@ -1,8 +1,15 @@
 package objectstore
 
 import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/hex"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/pierrec/lz4/v4"
 )
 
 func TestKeysAreWhereLonghornPutsThem(t *testing.T) {
@@ -51,5 +58,33 @@ func FuzzHead(f *testing.F) {
 		if h, err := parseHead([]byte(cut)); err == nil && cut != "{}x" {
 			f.Errorf("%q was read as whole: %+v", cut, h)
 		}
+	}
+}
+
+func TestDigest(t *testing.T) {
+	plain := bytes.Repeat([]byte("geotop"), 50_000)
+	sum := sha512.Sum512(plain)
+	want := hex.EncodeToString(sum[:])[:64]
+	var l4, gz bytes.Buffer
+	lw := lz4.NewWriter(&l4)
+	gw := gzip.NewWriter(&gz)
+	for _, w := range []io.WriteCloser{lw, gw} {
+		if _, err := w.Write(plain); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for method, packed := range map[string][]byte{"none": plain, "lz4": l4.Bytes(), "gzip": gz.Bytes(), "": gz.Bytes()} {
+		if got, err := digest(packed, method); err != nil || got != want {
+			t.Errorf("%q: %s, %v", method, got, err)
+		}
+		if got, err := digest(packed[:len(packed)-9], method); err == nil && got == want {
+			t.Errorf("%q cut off is taken for whole", method)
+		}
+	}
+	if _, err := digest(plain, "zstd\x1b"); err == nil || strings.Contains(err.Error(), "\x1b") {
+		t.Errorf("%v", err)
 	}
 }

@@ -31,6 +31,9 @@ type Config struct {
 	// the cluster knows; empty for none.
 	Endpoint string
 	Every    time.Duration // between scans; 5 min when 0
+	// Deep has so many blocks of each volume's newest backup read, or All of all
+	// backups; 0 for none.
+	Deep int
 	// AccessKey and SecretKey are used when the Secret cannot be read, as when no
 	// API server answers; empty for none.
 	AccessKey, SecretKey string
@@ -127,7 +130,7 @@ func newStore(t model.BackupTarget, before []*model.StoreFacts) *store {
 	s := &store{
 		target: t, seen: map[string]model.StoredBackup{}, marks: map[string]string{}, wake: make(chan struct{}, 1),
 		facts: model.StoreFacts{
-			Cluster: t.Cluster, Target: t.Name, Backups: []model.StoredBackup{}, Locks: []model.StoreLock{},
+			Cluster: t.Cluster, Target: t.Name, Backups: []model.StoredBackup{}, Locks: []model.StoreLock{}, Orphans: []string{},
 			Source: model.Source{Cluster: t.Cluster, Name: model.SourceStore + "/" + t.Name, Status: model.SourcePending, Optional: true},
 		},
 	}
@@ -202,7 +205,11 @@ func pause(ctx context.Context, d time.Duration) {
 
 // scan looks through the bucket once.
 func (c *Collector) scan(ctx context.Context, s *store) error {
-	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
+	limit := scanTimeout
+	if c.cfg.Deep != 0 {
+		limit = deepTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	b, err := c.open(ctx, s)
 	if err != nil {
@@ -222,13 +229,19 @@ func (c *Collector) scan(ctx context.Context, s *store) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.cfg.Deep != 0 {
+		if err := b.deepen(ctx, found.backups, c.cfg.Deep, began); err != nil {
+			return err
+		}
+		remember(s.seen, found.backups)
+	}
 	slices.SortFunc(found.backups, func(x, y model.StoredBackup) int {
 		return cmp.Or(cmp.Compare(x.Volume, y.Volume), cmp.Compare(x.Name, y.Name))
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := &s.facts
-	f.Backups, f.Locks, f.Scanned = found.backups, found.locks, began
+	f.Backups, f.Locks, f.Orphans, f.Scanned = found.backups, found.locks, found.orphans(), began
 	f.Lists, f.Reads = b.count()
 	return nil
 }
@@ -287,7 +300,7 @@ func baseURL(endpoint string, tls bool) string {
 // look lists everything, or only what changed since.
 func (c *Collector) look(ctx context.Context, s *store, b *bucket, now time.Time) (*found, error) {
 	c.mu.Lock()
-	before := &found{s.facts.Backups, s.facts.Locks}
+	before := &found{backups: s.facts.Backups, locks: s.facts.Locks, blocks: s.facts.Orphans}
 	claimed := maps.Clone(c.claimed[s.target.Cluster+"/"+s.target.Name])
 	c.mu.Unlock()
 	if !s.listed.IsZero() && now.Sub(s.listed) < listEvery {

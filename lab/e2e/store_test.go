@@ -35,8 +35,14 @@ import (
 // lookIn is look with the bucket; secret changes the credentials when not nil.
 func lookIn(t testing.TB, secret func(map[string][]byte)) *eye {
 	t.Helper()
+	return lookDeep(t, 0, secret)
+}
+
+// lookDeep is lookIn that reads blocks, too.
+func lookDeep(t testing.TB, blocks int, secret func(map[string][]byte)) *eye {
+	t.Helper()
 	c := reader(t, shared.Kubeconfig("viewer"))
-	return open(t, c, objectstore.New(objectstore.Config{Every: time.Second, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) {
+	return open(t, c, objectstore.New(objectstore.Config{Every: time.Second, Deep: blocks, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) {
 		data, err := c.Secret(ctx, name)
 		if err == nil && secret != nil {
 			secret(data)
@@ -132,6 +138,90 @@ func TestBackupsAreLookedFor(t *testing.T) {
 		}
 		e.until("verified again", backupIs("code-home", model.BackupVerified))
 	}
+}
+
+// A backup whose file is whole and whose blocks are not, which only a deep look
+// tells; and blocks that no backup needs.
+func TestBlocksAreLookedFor(t *testing.T) {
+	allWell(t)
+	e := lookDeep(t, objectstore.All, nil)
+	blocks := func(claim string, want model.BlockCheck) func(w *model.World) error {
+		return func(w *model.World) error {
+			v := volume(w, claim)
+			for _, b := range w.Backups {
+				if b.Name != v.Backup.Name {
+					continue
+				}
+				if c := w.BlocksSeen(b); c != nil {
+					got := *c
+					if got.At = (time.Time{}); got == want {
+						return nil
+					}
+					return fmt.Errorf("%+v, %s", got, v.Backup.Error)
+				}
+			}
+			return errors.New("not looked at")
+		}
+	}
+	w := e.until("all there", blocks("code-home", model.BlockCheck{Blocks: 8, Read: 8}))
+	v := volume(w, "code-home")
+	bucket := bucketClient(t)
+	var keys []string
+	for o := range bucket.ListObjectsIter(t.Context(), shared.BucketName(), minio.ListObjectsOptions{Prefix: longhorn.VolumeFolder(v.Name) + "blocks/", Recursive: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		keys = append(keys, o.Key)
+	}
+	if len(keys) != 8 {
+		t.Fatalf("%d blocks in the bucket", len(keys))
+	}
+	whole := object(t, keys[0])
+	other := object(t, keys[1])
+	if err := put(t.Context(), bucket, keys[0], other); err != nil {
+		t.Fatal(err)
+	}
+	e = lookDeep(t, objectstore.All, nil) // what was well within the hour is not looked at again
+	e.until("damaged", blocks("code-home", model.BlockCheck{Blocks: 8, Read: 8, Damaged: 1}))
+	w = e.until("told", backupIs("code-home", model.BackupUnreadable))
+	if text := volume(w, "code-home").Backup.Error; !strings.Contains(text, "holds something else") || w.Status != model.Critical {
+		t.Errorf("%q, %s", text, w.Status)
+	}
+	if err := put(t.Context(), bucket, keys[0], []byte("noise")); err != nil {
+		t.Fatal(err)
+	}
+	e.until("noise", func(w *model.World) error {
+		if text := volume(w, "code-home").Backup.Error; !strings.Contains(text, "cannot be unpacked") {
+			return errors.New(text)
+		}
+		return nil
+	})
+	if err := bucket.RemoveObject(t.Context(), shared.BucketName(), keys[0], minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.until("missing", blocks("code-home", model.BlockCheck{Blocks: 8, Missing: 1, Read: 7}))
+	out, errs, code := once(t, nil, "--kubeconfig", shared.Kubeconfig("viewer"), "--deep", "--check", "-o", `jsonpath={range .volumes[?(@.pvc=="code-home")]}{.lastBackup.state}: {.lastBackup.error}{end}`)
+	if code != 2 || strings.TrimSpace(out) != "unreadable: 1 of its 8 blocks are not in the bucket" {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	if err := put(t.Context(), bucket, keys[0], whole); err != nil {
+		t.Fatal(err)
+	}
+	e.until("well again", backupIs("code-home", model.BackupVerified))
+
+	stray := longhorn.BlockKey("pvc-long-gone", strings.Repeat("ab", 32))
+	if err := put(t.Context(), bucket, stray, whole); err != nil {
+		t.Fatal(err)
+	}
+	afterwards(t, func(ctx context.Context) error {
+		return bucket.RemoveObject(ctx, shared.BucketName(), stray, minio.RemoveObjectOptions{})
+	})
+	lookIn(t, nil).until("orphans", func(w *model.World) error {
+		if !slices.ContainsFunc(w.Hints, func(h string) bool { return strings.Contains(h, "of pvc-long-gone") }) {
+			return fmt.Errorf("hints %q", w.Hints)
+		}
+		return nil
+	})
 }
 
 // A new backup is claimed first and verified soon after.

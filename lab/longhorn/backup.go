@@ -1,6 +1,7 @@
 package longhorn
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pierrec/lz4/v4"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -97,9 +99,15 @@ func (s *Sim) completed(ctx context.Context, v *volume, name, snapshot string, a
 	})
 }
 
-// store writes what Longhorn writes at a backup's end: its own file, whole now,
-// and then the volume's that names it.
+// store writes what Longhorn writes by a backup's end: the blocks that are not
+// there yet, its own file, whole now, and then the volume's that names it.
 func (s *Sim) store(ctx context.Context, v *volume, name, snapshot string, at, now time.Time) error {
+	for _, b := range v.data()[v.put:] {
+		if err := s.bucket.Put(ctx, BlockKey(v.seed.Name, b.sum), b.packed); err != nil {
+			return err
+		}
+		v.put++
+	}
 	if err := s.bucket.Put(ctx, BackupKey(v.seed.Name, name), backupFile(v, name, snapshot, at, now)); err != nil {
 		return err
 	}
@@ -127,10 +135,48 @@ func BackupKey(volume, backup string) string {
 	return VolumeFolder(volume) + "backups/backup_" + backup + ".cfg"
 }
 
+// BlockKey is where the block of a checksum is.
+func BlockKey(volume, sum string) string {
+	return VolumeFolder(volume) + "blocks/" + sum[:2] + "/" + sum[2:4] + "/" + sum + ".blk"
+}
+
+// Every volume's data are so many blocks of the same word.
+const (
+	blocksEach = 8
+	blockSize  = 2 << 20
+)
+
+// block is one block of a volume's data.
+type block struct {
+	sum    string // over what is in it
+	packed []byte // as it is stored
+}
+
+// data are the volume's blocks, made when first needed.
+func (v *volume) data() []block {
+	for i := len(v.blocks); i < blocksEach; i++ {
+		word := fmt.Sprintf("%s block %d\n", v.seed.Name, i)
+		plain := bytes.Repeat([]byte(word), blockSize/len(word)+1)[:blockSize]
+		h := sha512.Sum512(plain)
+		v.blocks = append(v.blocks, block{hex.EncodeToString(h[:])[:64], pack(plain)})
+	}
+	return v.blocks
+}
+
+func pack(plain []byte) []byte {
+	var b bytes.Buffer
+	z := lz4.NewWriter(&b)
+	_, err := z.Write(plain)
+	if cerr := z.Close(); err != nil || cerr != nil {
+		panic("memory cannot be written to")
+	}
+	return b.Bytes()
+}
+
 // backupFile is a backup's own file, in the order Longhorn writes it; a stub
 // while done is zero.
 func backupFile(v *volume, name, snapshot string, at, done time.Time) []byte {
-	type block struct {
+	type entry struct {
 		Offset        int64
 		BlockChecksum string
 	}
@@ -140,15 +186,14 @@ func backupFile(v *volume, name, snapshot string, at, done time.Time) []byte {
 		IsIncremental                                                        bool
 		CompressionMethod, NewlyUploadedDataSize, ReUploadedDataSize         string
 		ProcessingBlocks                                                     any
-		Blocks                                                               []block
+		Blocks                                                               []entry
 		SingleFile                                                           map[string]string
 	}{Name: name, VolumeName: v.seed.Name, SnapshotName: snapshot, SnapshotCreatedAt: stamp(at), CompressionMethod: "lz4", SingleFile: map[string]string{"FilePath": ""}}
 	if !done.IsZero() {
 		file.CreatedTime, file.Size, file.NewlyUploadedDataSize, file.ReUploadedDataSize = stamp(done), fmt.Sprint(v.size/3), fmt.Sprint(v.size/30), "0"
 		file.Parameters = map[string]string{"backup-mode": "incremental", "backup-block-size": "2097152"}
-		for i := range 8 {
-			sum := sha512.Sum512(fmt.Append(nil, v.seed.Name, i))
-			file.Blocks = append(file.Blocks, block{int64(i) << 21, hex.EncodeToString(sum[:])[:64]})
+		for i, b := range v.data() {
+			file.Blocks = append(file.Blocks, entry{int64(i) * blockSize, b.sum})
 		}
 	}
 	b, err := json.Marshal(file)

@@ -84,6 +84,8 @@ type volume struct {
 	lastName string
 	lastAt   time.Time
 	removed  []string // names of replicas that were replaced
+	blocks   []block
+	put      int // of the blocks, in the bucket
 }
 
 type replica struct {
