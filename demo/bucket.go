@@ -42,8 +42,10 @@ func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", "MinIO")
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch {
+	case key == "admin/v3/info":
+		s.info(w, now)
 	case bucket == "minio":
-		s.health(w, key)
+		s.health(w, r, key)
 	case bucket != bucketName:
 		http.Error(w, "<Error><Code>NoSuchBucket</Code></Error>", http.StatusNotFound)
 	case key == "":
@@ -53,23 +55,63 @@ func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// health answers for the houses' drives: one each, and a majority must be there.
-func (s *s3) health(w http.ResponseWriter, path string) {
-	drives, up := map[string]bool{}, 0
-	for _, m := range s.demo.sim.machines {
-		drives[m.site] = drives[m.site] || m.alive
+// server is one of MinIO's, with one drive.
+type server struct {
+	name, endpoint string
+	up             bool
+}
+
+// servers are the pods of MinIO.
+func (s *sim) servers() []server {
+	list := []server{}
+	for _, w := range s.workloads {
+		if w.name != "minio" {
+			continue
+		}
+		for _, p := range w.pods {
+			list = append(list, server{p.name, p.name + ".minio-headless.minio.svc.cluster.local:9000", p.node != nil && p.node.alive && p.ready})
+		}
 	}
-	for _, alive := range drives {
-		if alive {
+	slices.SortFunc(list, func(a, b server) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// health answers for all drives, of which a majority must be there; for
+// maintenance, without the one of the server that is asked.
+func (s *s3) health(w http.ResponseWriter, r *http.Request, path string) {
+	up, servers, missing := 0, s.demo.sim.servers(), http.StatusServiceUnavailable
+	for _, m := range servers {
+		if m.up {
 			up++
 		}
 	}
-	quorum := len(drives)/2 + 1
+	if r.FormValue("maintenance") == "true" {
+		up--
+		missing = http.StatusPreconditionFailed
+	}
+	quorum := len(servers)/2 + 1
 	w.Header().Set("X-Minio-Write-Quorum", strconv.Itoa(quorum))
 	w.Header().Set("X-Minio-Read-Quorum", strconv.Itoa(quorum))
 	if path != "health/live" && up < quorum {
-		w.WriteHeader(http.StatusServiceUnavailable)
+		w.WriteHeader(missing)
 	}
+}
+
+// info answers as MinIO's admin API does.
+func (s *s3) info(w http.ResponseWriter, now time.Time) {
+	servers := []map[string]any{}
+	for i, m := range s.demo.sim.servers() {
+		drive := map[string]any{"state": "offline"}
+		state := "offline"
+		if m.up {
+			state = "online"
+			drive = map[string]any{"path": "/export", "state": "ok", "totalspace": 400 * gib, "availspace": int64(260-20*i) * gib}
+		}
+		servers = append(servers, map[string]any{
+			"state": state, "endpoint": m.endpoint, "version": "2025-10-15T17:29:55Z", "uptime": int(now.Sub(start).Hours()+900) * 3600, "drives": []any{drive},
+		})
+	}
+	writeJSON(w, map[string]any{"mode": "online", "backend": map[string]any{"standardSCParity": 1}, "servers": servers})
 }
 
 func (s *s3) list(w http.ResponseWriter, r *http.Request, now time.Time) {

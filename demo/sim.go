@@ -221,8 +221,10 @@ func (s *sim) reconcile() {
 			continue
 		}
 		for i := range w.replicas {
-			if s.holder(w, i) == nil {
+			if p := s.holder(w, i); p == nil {
 				s.addPod(w, i)
+			} else if p.node == nil { // it waits for a machine
+				s.bind(p)
 			}
 		}
 	}
@@ -246,14 +248,21 @@ func (s *sim) addPod(w *workload, place int) *pod {
 	p := &pod{of: w, place: place, born: s.now(), since: s.now(), name: w.podName(s.demo.seed, place)}
 	p.uid = uid("pod", w.namespace, p.name, w.made)
 	w.pods = append(w.pods, p)
-	if p.node = s.schedule(p); p.node == nil {
+	if !s.bind(p) {
 		s.putPod(p)
 		s.event(p.object(), "Warning", "FailedScheduling", w.misfit(s), "")
-		return p
+	}
+	return p
+}
+
+// bind gives the pod a machine, if there is one for it.
+func (s *sim) bind(p *pod) bool {
+	if p.node = s.schedule(p); p.node == nil {
+		return false
 	}
 	s.putPod(p)
 	s.startLater(p)
-	return p
+	return true
 }
 
 // schedule finds a machine with room: the one that runs the fewest of the

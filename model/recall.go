@@ -27,7 +27,7 @@ func (f *Facts) recallStores(cluster string, before []StoreFacts) {
 		if old.Cluster != cluster {
 			continue
 		}
-		old.Health, old.HealthAt = nil, time.Time{}
+		old.Health, old.MinIO, old.HealthAt = nil, nil, time.Time{}
 		i := slices.IndexFunc(f.Stores, func(s StoreFacts) bool { return s.Cluster == cluster && s.Target == old.Target })
 		if i < 0 { // nobody knows yet that it is there
 			source := Source{Cluster: cluster, Name: old.Source.Name, Status: SourcePending, Optional: true}
@@ -41,7 +41,7 @@ func (f *Facts) recallStores(cluster string, before []StoreFacts) {
 		if !live.Source.recall(old.Source) {
 			continue
 		}
-		old.Source, old.Health, old.HealthAt = live.Source, live.Health, live.HealthAt
+		old.Source, old.Health, old.MinIO, old.HealthAt = live.Source, live.Health, live.MinIO, live.HealthAt
 		old.Source.Items = len(old.Backups)
 		*live = old
 	}

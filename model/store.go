@@ -25,6 +25,7 @@ type StoreFacts struct {
 	Locks    []StoreLock    `json:"locks"`
 	Orphans  []string       `json:"orphans"`           // volumes that have blocks in the bucket and no backup
 	Health   *StoreHealth   `json:"health"`            // null for a store that does not tell
+	MinIO    *StoreCluster  `json:"minio"`             // null where our credentials do not suffice
 	HealthAt time.Time      `json:"healthAt,omitzero"` // when it was asked, which needs no credentials
 	// Scanned is when the last whole scan began: what is missing then is missing.
 	Scanned time.Time `json:"scannedAt,omitzero"`
@@ -84,6 +85,7 @@ const lockDead = 150 * time.Second
 func (w *World) addStore(f *StoreFacts, staleAfter time.Duration) {
 	f.Source = f.Source.aged(w.At, staleAfter)
 	w.Stores = append(w.Stores, f)
+	w.placeServers(f)
 	f.stored = make(map[string]*StoredBackup, len(f.Backups))
 	for i := range f.Backups {
 		b := &f.Backups[i]
@@ -149,6 +151,7 @@ func (w *World) judgeStores() {
 				w.reason(Warning, f.Cluster, "", name, "the object store has lost its write quorum: backups fail")
 			}
 		}
+		w.judgeServers(f)
 		if broken := w.interrupted(f); len(broken) > 0 {
 			w.reason(Warning, f.Cluster, "", name, fmt.Sprintf("%d interrupted backups in the bucket: %s", len(broken), some(broken, 2)))
 		}

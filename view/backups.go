@@ -250,6 +250,37 @@ func backupSeverity(w *model.World, b *model.Backup) model.Severity {
 	return claimSeverity(b)
 }
 
+// storeServers lists a store's servers, what room they have, and which of them it
+// could do without.
+func (d *doc) storeServers(c *model.StoreCluster) {
+	d.section("Servers")
+	for _, s := range c.Servers {
+		state, free, spare := Cell{Text: "online", Token: themes.OK}, int64(0), dim("")
+		if !s.Online {
+			state = alert("offline", model.Warning)
+		}
+		for _, drive := range s.Drives {
+			free += drive.Available
+		}
+		if s.Spare != nil {
+			spare = dim("can be spared")
+			if !*s.Spare {
+				spare = alert("needed: writing stops without it", model.Warning)
+			}
+		}
+		name, _, _ := strings.Cut(s.Endpoint, ".")
+		if s.Node == "" {
+			name = s.Endpoint
+		}
+		room := dim("-")
+		if s.Online {
+			room = plain(text.Bytes(free) + " free")
+		}
+		d.row(strong(name), plain(s.Site), state, room, spare)
+	}
+	d.end(20)
+}
+
 func backupDetails(w *model.World, b *model.Backup) []Line {
 	d := newDoc(w)
 	d.title(Mark(backupSeverity(w, b)), b.Name, backupWord(b))
@@ -292,6 +323,9 @@ func backupDetails(w *model.World, b *model.Backup) []Line {
 				alert(map[bool]string{true: "writable", false: "write quorum lost"}[h.Writable], worseThan(!h.Writable, model.Warning)), plain(""))
 		}
 		d.end(2)
+		if f.MinIO != nil {
+			d.storeServers(f.MinIO)
+		}
 	}
 	return d.lines
 }

@@ -45,6 +45,7 @@ type bucket struct {
 	base                   string // URL of the endpoint
 	tls                    bool
 	endpoint, name, prefix string
+	accessKey, secretKey   string
 }
 
 // counter counts requests by what they are for.
@@ -112,8 +113,9 @@ func openBucket(target string, secret map[string][]byte, override string, transp
 		b.transport = own
 	}
 	b.counter = &counter{next: b.transport}
+	b.accessKey, b.secretKey = text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY")
 	b.client, err = minio.New(e.Host, &minio.Options{
-		Creds:  credentials.NewStaticV4(text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"), ""),
+		Creds:  credentials.NewStaticV4(b.accessKey, b.secretKey, ""),
 		Secure: b.tls, Region: region, BucketLookup: lookup, Transport: b.counter, MaxRetries: 1,
 	})
 	if err != nil {

@@ -218,7 +218,12 @@ func (c *Collector) scan(ctx context.Context, s *store) error {
 	defer b.close()
 	began := c.now()
 	health := b.health(ctx)
+	var cluster *model.StoreCluster
+	if health != nil {
+		cluster = b.info(ctx)
+	}
 	c.mu.Lock()
+	s.facts.MinIO = cluster
 	s.facts.Endpoint, s.facts.TLS, s.facts.Bucket, s.facts.Prefix, s.facts.Health, s.facts.HealthAt = b.endpoint, b.tls, b.name, b.prefix, health, began
 	c.mu.Unlock()
 	found, err := c.look(ctx, s, b, began)
@@ -287,7 +292,7 @@ func (c *Collector) askHealth(ctx context.Context, s *store) {
 	health := b.health(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.facts.Health, s.facts.HealthAt = health, at
+	s.facts.Health, s.facts.MinIO, s.facts.HealthAt = health, nil, at
 }
 
 func baseURL(endpoint string, tls bool) string {

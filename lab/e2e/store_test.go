@@ -264,6 +264,46 @@ func TestNewBackupIsVerified(t *testing.T) {
 	})
 }
 
+// MinIO's own word on its servers, and on which of them it could do without.
+func TestServersOfTheStore(t *testing.T) {
+	allWell(t)
+	e := lookIn(t, nil)
+	servers := func(online int, spare bool) func(w *model.World) error {
+		return func(w *model.World) error {
+			if len(w.Stores) == 0 || w.Stores[0].MinIO == nil {
+				return errors.New("nothing is told")
+			}
+			c := w.Stores[0].MinIO
+			if len(c.Servers) != 3 || c.Online() != online || c.Parity != 1 {
+				return fmt.Errorf("%d of %d servers online, parity %d", c.Online(), len(c.Servers), c.Parity)
+			}
+			for _, s := range c.Servers {
+				if s.Online && (s.Spare == nil || *s.Spare != spare || len(s.Drives) != 1 || !s.Drives[0].Good() || s.Drives[0].Total <= s.Drives[0].Available) {
+					return fmt.Errorf("%+v", s)
+				}
+			}
+			return nil
+		}
+	}
+	e.until("all there", servers(3, true))
+	house := shared.Houses()[2]
+	if err := shared.StopStore(house); err != nil {
+		t.Fatal(err)
+	}
+	afterwards(t, func(context.Context) error { return shared.StartStore(house) })
+	w := e.until("one away", servers(2, false))
+	gone := strings.TrimPrefix(shared.StoreEndpoint(2), "http://")
+	if !slices.ContainsFunc(w.Reasons, func(r model.Reason) bool {
+		return r.Object == "store/default" && r.Text == "its server "+gone+" is offline"
+	}) {
+		t.Error(describe(w))
+	}
+	if err := shared.StartStore(house); err != nil {
+		t.Fatal(err)
+	}
+	e.until("all there again", servers(3, true))
+}
+
 // The store loses its quorum: that is said, and hides nothing else.
 func TestStoreLosesItsQuorum(t *testing.T) {
 	allWell(t)
