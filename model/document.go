@@ -276,7 +276,7 @@ func (d *document) check() error {
 		holes("longhorn.settings", d.Longhorn.Settings, func(s *Setting) bool { return s != nil }),
 		holes("backups.list", d.Backups.List, func(b *Backup) bool { return b != nil }),
 		holes("backups.targets", d.Backups.Targets, func(t *BackupTarget) bool { return t != nil }),
-		holes("backups.stores", d.Backups.Stores, func(s *StoreFacts) bool { return s != nil && (s.MinIO == nil || !slices.Contains(s.MinIO.Servers, nil)) }),
+		holes("backups.stores", d.Backups.Stores, wholeStore),
 		holes("backups.volumes", d.Backups.Volumes, func(v *BackupVolume) bool { return v != nil }),
 		holes("backups.jobs", d.Backups.Jobs, func(j *RecurringJob) bool { return j != nil }),
 		holes("backups.system", d.Backups.System, func(s *SystemBackup) bool { return s != nil }),
@@ -302,6 +302,10 @@ func holes[T any](name string, items []T, whole func(T) bool) error {
 		}
 	}
 	return nil
+}
+
+func wholeStore(s *StoreFacts) bool {
+	return s != nil && (s.MinIO == nil || !slices.Contains(s.MinIO.Servers, nil))
 }
 
 func whole(replicas []*Replica) bool {
