@@ -413,6 +413,8 @@ func (d *document) tailnet(t *Tailnet) TailnetFacts {
 			f.Peers.Source = s
 		case SourcePings:
 			f.Pings.Source = s
+		case SourceControl:
+			f.Control = s
 		}
 	}
 	for _, p := range d.Peers {

@@ -12,7 +12,10 @@ import (
 
 // addTailnet joins a tailnet's peers with pings and nodes.
 func (w *World) addTailnet(f *TailnetFacts, opt Options) {
-	local := f.Local.aged(w.At, opt.StaleAfter)
+	source := f.Local.aged(w.At, opt.StaleAfter)
+	if control := f.Control.aged(w.At, opt.StaleAfter); source.Status != SourceOK && control.Status == SourceOK {
+		source = control
+	}
 	t := &Tailnet{Name: f.Name, Daemon: f.Daemon, Online: f.Online, Health: list(f.Health)}
 	pings := make(map[string]*Ping, len(f.Pings.Items))
 	for _, p := range f.Pings.Items {
@@ -20,7 +23,7 @@ func (w *World) addTailnet(f *TailnetFacts, opt Options) {
 	}
 	peers := []*Peer{}
 	for _, p := range f.Peers.Items {
-		peers = append(peers, newPeer(p, pings[p.ID], local, w.At))
+		peers = append(peers, newPeer(p, pings[p.ID], source, w.At))
 		if p.Self {
 			t.Self = p.ID
 		}

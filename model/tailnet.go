@@ -7,9 +7,10 @@ import (
 
 // Names of the sources of a tailnet.
 const (
-	SourceTailnet = "tailnet"       // the local daemon: does it answer, is it connected
-	SourcePeers   = "tailnet/peers" // the machines it knows
-	SourcePings   = "tailnet/pings" // our own measurements
+	SourceTailnet = "tailnet"         // the local daemon: does it answer, is it connected
+	SourcePeers   = "tailnet/peers"   // the machines it knows
+	SourcePings   = "tailnet/pings"   // our own measurements
+	SourceControl = "tailnet/control" // the control server's API, where it was named
 )
 
 // TailnetFacts is what one tailscaled says of its tailnet, and what we measured
@@ -22,10 +23,12 @@ type TailnetFacts struct {
 	Local  Source
 	Peers  Section[PeerFact]
 	Pings  Section[Ping]
+	// Control is the control server, which lists the Peers while Local does not.
+	Control Source
 }
 
 func (f *TailnetFacts) sources() []Source {
-	return slices.DeleteFunc([]Source{f.Local, f.Peers.Source, f.Pings.Source}, func(s Source) bool { return s.Name == "" })
+	return slices.DeleteFunc([]Source{f.Local, f.Peers.Source, f.Pings.Source, f.Control}, func(s Source) bool { return s.Name == "" })
 }
 
 // PeerFact is one machine of a tailnet as the local daemon describes it
@@ -148,11 +151,11 @@ const (
 	siteTag    = "tag:site-"
 )
 
-// newPeer judges one peer. local is the state of the daemon it comes from.
-func newPeer(f *PeerFact, ping *Ping, local Source, now time.Time) *Peer {
+// newPeer judges one peer. source is the state of where it comes from.
+func newPeer(f *PeerFact, ping *Ping, source Source, now time.Time) *Peer {
 	p := &Peer{PeerFact: f, Ping: ping, State: PeerIdle}
 	switch {
-	case local.Status != SourceOK:
+	case source.Status != SourceOK:
 		p.State = PeerUnknown
 	case f.Self:
 		p.State = PeerReachable

@@ -28,6 +28,7 @@ type flags struct {
 	theme, color        string
 	write, low, noQuery bool
 	socket, s3, deep    string
+	headscale           string
 	noPing, noState     bool
 
 	once, check, watch bool
@@ -71,6 +72,7 @@ func newCommand() *cobra.Command {
 	fs.StringVar(&f.site, "site", "", "only this `site`")
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
+	fs.StringVar(&f.headscale, "headscale", "", "`URL` of the Headscale to ask where no tailscaled runs; its key is in $GEOTOP_HEADSCALE_API_KEY")
 	fs.BoolVar(&f.noPing, "no-ping", false, "send no pings over the tailnet")
 	fs.StringVar(&f.s3, "s3-endpoint", "", "`URL` of the object store, when the one in the cluster's credentials is of no use here")
 	fs.StringVar(&f.deep, "deep", "", "also look for the blocks of each volume's newest backup, and read so `many` of them; all: of all backups")

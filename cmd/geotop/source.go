@@ -42,6 +42,9 @@ func (s *source) World() *model.World { return s.world() }
 
 // open makes the source the flags ask for.
 func (f *flags) open(stdin io.Reader) (*source, error) {
+	if f.headscale != "" && os.Getenv("GEOTOP_HEADSCALE_API_KEY") == "" {
+		return nil, usage("--headscale needs a key in $GEOTOP_HEADSCALE_API_KEY: headscale apikeys create")
+	}
 	opt := model.Options{SiteLabels: slices.Concat(f.siteLabels, model.SiteLabels)}
 	switch {
 	case f.from != "":
@@ -93,6 +96,10 @@ func (f *flags) tailnet() tailnet.Config {
 		sockets = []string{f.socket}
 	}
 	cfg := tailnet.Config{Transport: tailnet.Unix(sockets...), PingEvery: pingEvery}
+	cfg.Control = &tailnet.Control{Key: os.Getenv("GEOTOP_TAILSCALE_API_KEY")}
+	if f.headscale != "" {
+		cfg.Control = &tailnet.Control{Headscale: f.headscale, Key: os.Getenv("GEOTOP_HEADSCALE_API_KEY")}
+	}
 	switch {
 	case f.noPing:
 		cfg.PingEvery = 0

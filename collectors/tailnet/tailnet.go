@@ -27,6 +27,7 @@ type Config struct {
 	Now       func() time.Time  // the clock ages are judged by; time.Now when nil
 	PingEvery time.Duration     // how often each target is pinged; 0 for not at all
 	PingAgain time.Duration     // how soon after a ping that leaves doubt; 1 s when 0
+	Control   *Control          // nil, or without a key: none
 }
 
 const (
@@ -43,9 +44,10 @@ const busMask = 1<<1 | 1<<12 | 1<<14 | 1<<15 | 1<<18
 
 // Collector reads one tailscaled. It is a collectors.Collector.
 type Collector struct {
-	api   localAPI
-	now   func() time.Time
-	pings *pinger
+	api     localAPI
+	now     func() time.Time
+	pings   *pinger
+	control *control // nil when there is none
 
 	mu      sync.Mutex
 	changed func()
@@ -81,6 +83,7 @@ func New(cfg Config) *Collector {
 	c.facts.Local = model.Source{Name: model.SourceTailnet, Status: model.SourcePending, Optional: true, Interval: pollEvery}
 	c.facts.Peers.Source = model.Source{Name: model.SourcePeers, Status: model.SourcePending, Optional: true, Interval: pollEvery}
 	c.pings = newPinger(c.api, c.now, cfg.PingEvery, cfg.PingAgain)
+	c.control = newControl(cfg.Control, c.now)
 	return c
 }
 
@@ -93,6 +96,9 @@ func (c *Collector) Run(ctx context.Context, changed func()) {
 	wg.Go(func() { c.follow(ctx) })
 	wg.Go(func() { c.poll(ctx) })
 	wg.Go(func() { c.pings.run(ctx, changed) })
+	if c.control != nil {
+		wg.Go(func() { c.control.run(ctx, changed) })
+	}
 	wg.Wait()
 	c.api.client.CloseIdleConnections()
 }
@@ -384,6 +390,9 @@ func (c *Collector) Facts(f *model.Facts) {
 	facts.Pings = c.pings.section(facts.Local)
 	if due && facts.Pings.Source.Status == model.SourceOK {
 		facts.Pings.Source.Status = model.SourcePending
+	}
+	if c.control != nil {
+		c.control.fill(&facts)
 	}
 	f.Tailnets = append(f.Tailnets, facts)
 }

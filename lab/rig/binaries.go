@@ -36,6 +36,8 @@ var modules = []module{
 	}, "-s -w " + versionFlags},
 	{"kwok", map[string]string{"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "-s -w"},
 	{"tailnet", map[string]string{"labtailnet": "."}, "-s -w"},
+	{"headscale", map[string]string{"headscale": "github.com/juanfont/headscale/cmd/headscale"}, "-s -w"},
+	{"tailscale", map[string]string{"tailscaled": "tailscale.com/cmd/tailscaled", "tailscale": "tailscale.com/cmd/tailscale"}, "-s -w"},
 	{"minio", map[string]string{"minio": "github.com/minio/minio"}, "-s -w"},
 	{"metricsserver", map[string]string{"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, "-s -w"},
 }
