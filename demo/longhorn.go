@@ -102,7 +102,7 @@ func (s *sim) disk(claim string) *diskVolume {
 // putLonghorn puts all objects of a kind of Longhorn's as they are now.
 func (s *sim) putLonghorn(plural string, now time.Time, put put) {
 	switch plural {
-	case "volumes", "engines", "replicas", "backups", "backupvolumes":
+	case "volumes", "engines", "replicas", "backups", "backupvolumes", "snapshots":
 		for _, v := range s.volumes {
 			s.putVolume(v, plural, now, put)
 		}
@@ -193,6 +193,14 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 		})
 	case "backups":
 		s.putBackups(v, now, put)
+	case "snapshots":
+		if v.backups != "never" {
+			last := nights(now)[0]
+			put("nightly-"+last.Format("20060102")+"-"+name, labels, thing{
+				"spec":   thing{"volume": name},
+				"status": thing{"creationTime": last.Format(time.RFC3339), "readyToUse": true, "userCreated": true, "size": v.size / int64(60+s.chance(60, "snapshot", name))},
+			})
+		}
 	}
 }
 

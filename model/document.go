@@ -116,10 +116,11 @@ type backupsJSON struct {
 
 // longhornJSON is the rest of what Longhorn says.
 type longhornJSON struct {
-	Nodes    []*StorageNode `json:"nodes"`
-	Engines  []*Engine      `json:"engines"`
-	Orphans  []*Replica     `json:"replicas"` // of volumes that are not there
-	Settings []*Setting     `json:"settings"`
+	Nodes     []*StorageNode `json:"nodes"`
+	Engines   []*Engine      `json:"engines"`
+	Orphans   []*Replica     `json:"replicas"` // of volumes that are not there
+	Snapshots []*Snapshot    `json:"snapshots"`
+	Settings  []*Setting     `json:"settings"`
 }
 
 // MarshalJSON writes the World as the versioned document scripts rely on.
@@ -140,7 +141,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Links:         list(w.Links),
 		Volumes:       list(w.Volumes),
 		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},
-		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Settings: []*Setting{}},
+		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Snapshots: []*Snapshot{}, Settings: []*Setting{}},
 		Workloads:     list(w.Workloads),
 		Pods:          make([]*podJSON, len(w.Pods)),
 		Events:        make([]*eventJSON, len(w.Events)),
@@ -179,6 +180,7 @@ func (d *document) writeLonghorn(w *World) {
 		d.Backups.Volumes = append(d.Backups.Volumes, l.BackupVolumes.Items...)
 		d.Backups.System = append(d.Backups.System, l.SystemBackups.Items...)
 		d.Longhorn.Engines = append(d.Longhorn.Engines, l.Engines.Items...)
+		d.Longhorn.Snapshots = append(d.Longhorn.Snapshots, l.Snapshots.Items...)
 		d.Longhorn.Settings = append(d.Longhorn.Settings, l.Settings.Items...)
 		for _, r := range l.Replicas.Items {
 			if !shown[r] {
@@ -273,6 +275,7 @@ func (d *document) check() error {
 		holes("longhorn.replicas", d.Longhorn.Orphans, func(r *Replica) bool { return r != nil && r.ReplicaFact != nil }),
 		holes("longhorn.engines", d.Longhorn.Engines, func(e *Engine) bool { return e != nil }),
 		holes("longhorn.nodes", d.Longhorn.Nodes, func(n *StorageNode) bool { return n != nil }),
+		holes("longhorn.snapshots", d.Longhorn.Snapshots, func(s *Snapshot) bool { return s != nil }),
 		holes("longhorn.settings", d.Longhorn.Settings, func(s *Setting) bool { return s != nil }),
 		holes("backups.list", d.Backups.List, func(b *Backup) bool { return b != nil }),
 		holes("backups.targets", d.Backups.Targets, func(t *BackupTarget) bool { return t != nil }),
@@ -333,6 +336,7 @@ func (d *document) longhorn(cluster string, source func(string) Source) Longhorn
 		Targets:       Section[BackupTarget]{source(SourceBackupTargets), of(d.Backups.Targets, cluster, func(t *BackupTarget) string { return t.Cluster })},
 		Jobs:          Section[RecurringJob]{source(SourceRecurringJobs), of(d.Backups.Jobs, cluster, func(j *RecurringJob) string { return j.Cluster })},
 		SystemBackups: Section[SystemBackup]{source(SourceSystemBackups), of(d.Backups.System, cluster, func(s *SystemBackup) string { return s.Cluster })},
+		Snapshots:     Section[Snapshot]{source(SourceSnapshots), of(d.Longhorn.Snapshots, cluster, func(s *Snapshot) string { return s.Cluster })},
 		Settings:      Section[Setting]{source(SourceSettings), of(d.Longhorn.Settings, cluster, func(s *Setting) string { return s.Cluster })},
 		Volumes:       Section[VolumeFact]{Source: source(SourceVolumes)},
 		Replicas:      Section[ReplicaFact]{Source: source(SourceReplicas)},

@@ -16,6 +16,7 @@ const (
 	SourceBackupTargets = "longhorn/backuptargets"
 	SourceRecurringJobs = "longhorn/recurringjobs"
 	SourceSystemBackups = "longhorn/systembackups"
+	SourceSnapshots     = "longhorn/snapshots"
 	SourceSettings      = "longhorn/settings"
 )
 
@@ -30,13 +31,14 @@ type LonghornFacts struct {
 	Targets       Section[BackupTarget]
 	Jobs          Section[RecurringJob]
 	SystemBackups Section[SystemBackup]
+	Snapshots     Section[Snapshot]
 	Settings      Section[Setting]
 }
 
 func (f *LonghornFacts) sources() []Source {
 	return []Source{
 		f.Volumes.Source, f.Replicas.Source, f.Engines.Source, f.Nodes.Source, f.Backups.Source, f.BackupVolumes.Source,
-		f.Targets.Source, f.Jobs.Source, f.SystemBackups.Source, f.Settings.Source,
+		f.Targets.Source, f.Jobs.Source, f.SystemBackups.Source, f.Snapshots.Source, f.Settings.Source,
 	}
 }
 
@@ -246,6 +248,31 @@ type SystemBackup struct {
 	Created time.Time `json:"createdAt,omitzero"`
 }
 
+// Snapshot is a Longhorn Snapshot: what a volume was at a moment, beside the
+// volume itself, on the same disks.
+type Snapshot struct {
+	Cluster  string    `json:"cluster"`
+	Name     string    `json:"name"`
+	Volume   string    `json:"volume"`
+	At       time.Time `json:"at"`
+	Size     int64     `json:"sizeBytes"`
+	Ready    bool      `json:"ready"`
+	User     bool      `json:"userCreated"` // not by Longhorn itself, for a rebuild
+	Removing bool      `json:"removing,omitempty"`
+	Error    string    `json:"error,omitempty"`
+}
+
+// Snapshots is what a volume has of them.
+type Snapshots struct {
+	Count  int       `json:"count"`
+	Size   int64     `json:"sizeBytes"`
+	Newest time.Time `json:"newestAt,omitzero"`
+}
+
+// manySnapshots is near the 250 at which Longhorn makes no more (its setting
+// snapshot-max-count), and with them no more backups.
+const manySnapshots = 225
+
 // Setting is one of Longhorn's settings that geotop goes by.
 type Setting struct {
 	Cluster string `json:"cluster"`
@@ -360,11 +387,13 @@ type Volume struct {
 	Sites    []string   `json:"sites"` // that hold a healthy copy
 	Backup   LastBackup `json:"lastBackup"`
 	Running  *Backup    `json:"runningBackup,omitempty"`
-	Failed   *Backup    `json:"failedBackup,omitempty"` // newer than the last whole one
-	Workload string     `json:"workload"`               // the owner at the top: "StatefulSet/db/postgres"
-	Problems []string   `json:"problems,omitempty"`
-	severity Severity
-	lacks    string // the gone site that has its missing copy, when that is all that is wrong
+	// Snapshots are null when nobody could read them.
+	Snapshots *Snapshots `json:"snapshots"`
+	Failed    *Backup    `json:"failedBackup,omitempty"` // newer than the last whole one
+	Workload  string     `json:"workload"`               // the owner at the top: "StatefulSet/db/postgres"
+	Problems  []string   `json:"problems,omitempty"`
+	severity  Severity
+	lacks     string // the gone site that has its missing copy, when that is all that is wrong
 }
 
 // Object names the volume in reasons: by its claim where it has one.

@@ -64,6 +64,7 @@ func (f *ClusterFacts) recall(old *ClusterFacts) {
 	recall(&l.Targets, ol.Targets)
 	recall(&l.Jobs, ol.Jobs)
 	recall(&l.SystemBackups, ol.SystemBackups)
+	recall(&l.Snapshots, ol.Snapshots)
 	recall(&l.Settings, ol.Settings)
 	recall(&f.EtcdSnapshots, old.EtcdSnapshots)
 	for i := range f.Controllers {

@@ -25,6 +25,7 @@ func (w *World) addLonghorn(c *ClusterFacts) {
 	for _, b := range f.Backups.Items {
 		backups[b.Volume] = append(backups[b.Volume], b)
 	}
+	snapshots := countSnapshots(f)
 	for _, vf := range f.Volumes.Items {
 		v := &Volume{VolumeFact: vf, Replicas: list(replicas[vf.Name]), Sites: []string{}}
 		if n := w.nodes[objectKey{c.Name, vf.Node}]; n != nil {
@@ -41,6 +42,10 @@ func (w *World) addLonghorn(c *ClusterFacts) {
 				}
 			}
 		}
+		if f.Snapshots.Source.Holds() {
+			of := snapshots[vf.Name]
+			v.Snapshots = &of
+		}
 		v.pickBackups(backups[vf.Name], f.Backups.Source)
 		v.Workload = w.volumeUser(v)
 		w.Volumes = append(w.Volumes, v)
@@ -55,6 +60,21 @@ func (w *World) addLonghorn(c *ClusterFacts) {
 	slices.SortStableFunc(w.Backups, func(a, b *Backup) int {
 		return cmp.Or(b.At().Compare(a.At()), cmp.Compare(a.Name, b.Name))
 	})
+}
+
+// countSnapshots sums up the snapshots by volume.
+func countSnapshots(f *LonghornFacts) map[string]Snapshots {
+	by := map[string]Snapshots{}
+	for _, s := range f.Snapshots.Items {
+		n := by[s.Volume]
+		n.Count++
+		n.Size += s.Size
+		if s.Ready && s.At.After(n.Newest) {
+			n.Newest = s.At
+		}
+		by[s.Volume] = n
+	}
+	return by
 }
 
 // pickBackups finds the newest whole backup, the one under way, and a failed one
@@ -124,6 +144,9 @@ func (w *World) judgeVolumes() {
 		}
 		w.judgeCopies(v, houses)
 		w.judgeBackup(v)
+		if v.Snapshots != nil && v.Snapshots.Count >= manySnapshots {
+			v.problem(Warning, fmt.Sprintf("%d snapshots: Longhorn makes no more at 250, and no backups either", v.Snapshots.Count))
+		}
 	}
 }
 

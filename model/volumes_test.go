@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func disks(b *builder) *LonghornFacts {
 	}{
 		{&f.Volumes.Source, SourceVolumes}, {&f.Replicas.Source, SourceReplicas}, {&f.Engines.Source, SourceEngines}, {&f.Nodes.Source, SourceStorageNodes},
 		{&f.Backups.Source, SourceBackups}, {&f.BackupVolumes.Source, SourceBackupVolumes}, {&f.Targets.Source, SourceBackupTargets},
-		{&f.Jobs.Source, SourceRecurringJobs}, {&f.SystemBackups.Source, SourceSystemBackups}, {&f.Settings.Source, SourceSettings},
+		{&f.Jobs.Source, SourceRecurringJobs}, {&f.SystemBackups.Source, SourceSystemBackups}, {&f.Snapshots.Source, SourceSnapshots}, {&f.Settings.Source, SourceSettings},
 	} {
 		*s.source = okSource(s.name)
 	}
@@ -167,5 +168,26 @@ func TestVolumesInADocument(t *testing.T) {
 	}
 	if w.Setting("test", "node-drain-policy") != "always-allow" {
 		t.Error("the settings are lost")
+	}
+}
+
+func TestTooManySnapshots(t *testing.T) {
+	b := houses()
+	f := disks(b)
+	f.volume("data", "moka-1", "flacq-1")
+	for i := range manySnapshots {
+		f.Snapshots.Items = append(f.Snapshots.Items, &Snapshot{Cluster: b.c.Name, Name: fmt.Sprint(i), Volume: f.Volumes.Items[0].Name, At: ago(time.Duration(i) * time.Hour), Size: 1, Ready: true})
+	}
+	w := b.world()
+	v := w.Volumes[0]
+	if s := v.Snapshots; s == nil || s.Count != manySnapshots || s.Size != manySnapshots || !s.Newest.Equal(ago(0)) {
+		t.Errorf("%+v", s)
+	}
+	if got := told(w, v.Object()); !strings.Contains(got, "225 snapshots: Longhorn makes no more at 250") {
+		t.Errorf("told %q", got)
+	}
+	f.Snapshots.Items = f.Snapshots.Items[1:]
+	if got := told(b.world(), v.Object()); strings.Contains(got, "snapshots") {
+		t.Errorf("told %q", got)
 	}
 }

@@ -144,6 +144,9 @@ func volumeDetails(w *model.World, v *model.Volume) []Line {
 	d.field("Longhorn says", strings.Trim(v.State+", "+v.Robustness, ", "))
 	d.field("degraded", agoOr(w, v.DegradedSince))
 	d.field("access", strings.Trim(v.AccessMode+", "+v.DataEngine, ", "))
+	if s := v.Snapshots; s != nil && s.Count > 0 {
+		d.field("snapshots", fmt.Sprintf("%d, %s, newest %s", s.Count, text.Bytes(s.Size), agoOr(w, s.Newest)))
+	}
 	d.field("backup", lastBackup(w, v))
 	if v.Failed != nil {
 		d.field("failed backup", agoOr(w, v.Failed.Created)+": "+v.Failed.Error)

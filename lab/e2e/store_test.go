@@ -257,8 +257,12 @@ func TestNewBackupIsVerified(t *testing.T) {
 		return nil
 	})
 	e.until("whole and verified", func(w *model.World) error {
-		if v := volume(w, "data-redis-0"); v.Backup.Name != "backup-geotop-test-1" || v.Backup.State != model.BackupVerified {
+		v := volume(w, "data-redis-0")
+		if v.Backup.Name != "backup-geotop-test-1" || v.Backup.State != model.BackupVerified {
 			return fmt.Errorf("%s is %s", v.Backup.Name, v.Backup.State)
+		}
+		if s := v.Snapshots; s == nil || s.Count != 1 || s.Size == 0 || s.Newest.IsZero() {
+			return fmt.Errorf("snapshots: %+v", s)
 		}
 		return nil
 	})
