@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -191,12 +192,22 @@ func newSocket() *cobra.Command {
 }
 
 func newAPI() *cobra.Command {
-	return &cobra.Command{Use: "api stop|start", Short: "kill the API server, or start it again on the same data", Args: cobra.ExactArgs(1), ValidArgs: []string{"stop", "start"},
-		RunE: func(_ *cobra.Command, args []string) error {
-			if args[0] != "stop" && args[0] != "start" {
-				return fmt.Errorf("api %q: there are stop and start", args[0])
+	verbs := []string{"stop", "start", "second"}
+	return &cobra.Command{Use: "api stop|start|second", Short: "kill the API server, start it again on the same data, or start a second one and print its address", Args: cobra.ExactArgs(1), ValidArgs: verbs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains(verbs, args[0]) {
+				return fmt.Errorf("api %q: there are %s", args[0], strings.Join(verbs, ", "))
 			}
-			return tell("api-"+args[0], nil)
+			d, err := current()
+			if err != nil {
+				return err
+			}
+			body, err := ask(d, "api-"+args[0], nil)
+			if err != nil {
+				return err
+			}
+			_, err = cmd.OutOrStdout().Write(body)
+			return err
 		}}
 }
 

@@ -209,6 +209,9 @@ func (c *control) do(ctx context.Context, verb string, q url.Values) ([]byte, er
 		return nil, nil
 	case "api-start":
 		return nil, c.rig.StartAPI(ctx)
+	case "api-second":
+		address, err := c.rig.StartSecondAPI(ctx)
+		return []byte(address + "\n"), err
 	case "slow":
 		return c.slow(q)
 	default:

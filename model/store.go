@@ -123,6 +123,19 @@ func (w *World) BackupSeen(b *Backup) (state BackupState, trouble string) {
 	return BackupClaimed, ""
 }
 
+// liveWords says what a store that cannot be looked into says of its health all
+// the same.
+func (f *StoreFacts) liveWords() string {
+	switch h := f.Health; {
+	case h == nil || !h.Readable: // which is a finding of its own
+		return ""
+	case h.Writable:
+		return "; it answers, and can be read and written"
+	default:
+		return "; it answers, and can be read but not written"
+	}
+}
+
 // BlocksSeen is what a look at a backup's blocks found; nil when none was taken.
 func (w *World) BlocksSeen(b *Backup) *BlockCheck {
 	for _, f := range w.Stores {
@@ -141,7 +154,7 @@ func (w *World) judgeStores() {
 		switch f.Source.Status {
 		case SourceOK, SourcePending, SourceAbsent:
 		default:
-			w.reason(Unknown, f.Cluster, "", name, f.Source.Trouble())
+			w.reason(Unknown, f.Cluster, "", name, f.Source.Trouble()+f.liveWords())
 		}
 		if h := f.Health; h != nil && f.Source.Status != SourcePending {
 			switch {

@@ -51,7 +51,7 @@ func Doctor(out io.Writer, w *model.World, opt Options) (well bool, err error) {
 	}
 	t := &printer{theme: opt.Theme, width: opt.Width}
 	well = true
-	group := ""
+	group, said := "", map[string]bool{}
 	for _, s := range w.Sources {
 		if s.Group() != group {
 			if group != "" {
@@ -75,9 +75,10 @@ func Doctor(out io.Writer, w *model.World, opt Options) (well bool, err error) {
 			well = false
 		}
 		t.line(mark, view.Cell{Text: " " + text.Pad(s.Name, 24) + " "}, view.Cell{Text: text.Pad(word, 16), Token: mark.Token}, view.Cell{Text: " " + purpose(s), Token: themes.Dim})
-		if s.Status == model.SourceOK {
+		if s.Status == model.SourceOK || said[s.Error+s.Hint] { // what ails many is said once
 			continue
 		}
+		said[s.Error+s.Hint] = true
 		for _, words := range []string{s.Error, s.Hint} {
 			if words == "" {
 				continue

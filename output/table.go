@@ -140,12 +140,18 @@ func (t *printer) indented(s string) {
 func (t *printer) sources(w *model.World, all bool) {
 	headed, hinted := false, ""
 	lost := map[string]bool{} // groups whose server does not answer: their parts say the same
+	same := map[string]bool{} // by cluster and error: it ails whole groups
 	for _, s := range w.Sources {
 		if !all && (s.Status == model.SourceOK || s.Status == model.SourceAbsent || lost[s.Cluster+"/"+s.Group()]) {
 			continue
 		}
-		if s.Name == s.Group() && s.Status != model.SourceOK {
-			lost[s.Cluster+"/"+s.Name] = true
+		switch {
+		case s.Status == model.SourceOK:
+		case s.Name == s.Group():
+			lost[s.Cluster+"/"+s.Name], same[s.Cluster+"/"+s.Error] = true, true
+		case !all && same[s.Cluster+"/"+s.Error]:
+			lost[s.Cluster+"/"+s.Group()] = true
+			s.Name = s.Group()
 		}
 		if !headed {
 			t.blank()

@@ -107,7 +107,42 @@ func (a *App) header() string {
 		left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
 	}
 	right := append(sourceBadges(a.world), mode)
+	if row(left)+2+row(right) > a.width {
+		right = append(fewerBadges(right[:len(right)-1]), mode)
+	}
 	return joinBadges(a.theme, left, right, a.width)
+}
+
+// fewerBadges counts the sources that are well, where there is no room to name
+// them all: the others are what one has to know.
+func fewerBadges(sources []badge) []badge {
+	kept, well := []badge{}, 0
+	for _, b := range sources {
+		if b.token == themes.OK {
+			well++
+		} else {
+			kept = append(kept, b)
+		}
+	}
+	words := "sources ok"
+	switch {
+	case well == 0:
+		return kept
+	case len(kept) > 0 && well == 1:
+		words = "other ok"
+	case len(kept) > 0:
+		words = "others ok"
+	}
+	return append([]badge{{fmt.Sprintf("%d %s", well, words), themes.OK}}, kept...)
+}
+
+// row is how wide badges are beside each other.
+func row(bs []badge) int {
+	n := 0
+	for _, b := range bs {
+		n += text.Width(b.text) + 2
+	}
+	return max(0, n-2)
 }
 
 // badge is a word of the header.
@@ -137,19 +172,12 @@ func joinBadges(th *themes.Theme, left, right []badge, width int) string {
 			side[i].text = model.Strip(side[i].text) // names from outside are among them
 		}
 	}
-	size := func(bs []badge) int {
-		n := 0
-		for _, b := range bs {
-			n += text.Width(b.text) + 2
-		}
-		return max(0, n-2)
-	}
-	for size(left)+2+size(right) > width {
+	for row(left)+2+row(right) > width {
 		switch {
 		case len(right) > 2:
 			right = right[1:]
 		case len(left) > 1:
-			room := width - 2 - size(right) - size(left[:len(left)-1]) - 2
+			room := width - 2 - row(right) - row(left[:len(left)-1]) - 2
 			if room >= 6 {
 				left[len(left)-1].text = text.Middle(left[len(left)-1].text, room)
 				continue
@@ -161,7 +189,7 @@ func joinBadges(th *themes.Theme, left, right []badge, width int) string {
 			return text.Cut(paintBadges(th, left), width)
 		}
 	}
-	gap := width - size(left) - size(right)
+	gap := width - row(left) - row(right)
 	return paintBadges(th, left) + strings.Repeat(" ", gap) + paintBadges(th, right)
 }
 

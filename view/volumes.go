@@ -36,8 +36,8 @@ func Volumes() List {
 				compare: func(_ *model.World, a, b *model.Volume) int {
 					return cmp.Compare(a.Healthy-a.Wanted, b.Healthy-b.Wanted)
 				}},
-			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 2, Min: 8, Ideal: 10, Max: 14}, cell: volumeState},
-			{ColumnInfo: ColumnInfo{Title: "IN", Rank: 3, Min: 5, Ideal: 9, Max: 40}, cell: volumeSites},
+			{ColumnInfo: ColumnInfo{Title: "STATE", Rank: 3, Min: 8, Ideal: 10, Max: 14}, cell: volumeState},
+			{ColumnInfo: ColumnInfo{Title: "IN", Rank: 2, Min: 5, Ideal: 9, Max: 40}, cell: volumeSites},
 			{ColumnInfo: ColumnInfo{Title: "BACKUP", Rank: 2, Min: 6, Right: true}, cell: volumeBackup,
 				compare: func(_ *model.World, a, b *model.Volume) int { return a.Backup.At.Compare(b.Backup.At) }},
 			{ColumnInfo: ColumnInfo{Title: "SIZE", Rank: 6, Min: 5, Right: true}, cell: func(_ *model.World, v *model.Volume) Cell { return plain(text.Bytes(v.Size)) },

@@ -24,7 +24,7 @@ type flags struct {
 	seed                uint64
 	from                string
 	site                string
-	siteLabels          []string
+	siteLabels, others  []string
 	theme, color        string
 	write, low, noQuery bool
 	socket, s3, deep    string
@@ -69,6 +69,7 @@ func newCommand() *cobra.Command {
 	cmd.Flags().SortFlags = false
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config)")
 	fs.StringVar(&f.context, "context", "", "kubeconfig context `name`")
+	fs.StringSliceVar(&f.others, "other-server", nil, "`host:port` of another API server, to go on with when the kubeconfig's is silent")
 	fs.StringVar(&f.site, "site", "", "only this `site`")
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")

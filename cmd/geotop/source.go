@@ -60,7 +60,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(name, cfg, f.tailnet(), f.remember(name, cfg.Host), store, time.Now, opt)
+		return live(kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), f.remember(name, cfg.Host), store, opt)
 	}
 }
 
@@ -116,11 +116,11 @@ const (
 )
 
 // live collects from a cluster and from the tailnet below it.
-func live(name string, cfg *rest.Config, tail tailnet.Config, past *memory.Memory, store objectstore.Config, now func() time.Time, opt model.Options) (*source, error) {
-	cfg.UserAgent = "geotop/" + versionString()
-	kc := kube.Config{Name: name, Rest: cfg, Now: now}
+func live(kc kube.Config, tail tailnet.Config, past *memory.Memory, store objectstore.Config, opt model.Options) (*source, error) {
+	kc.Rest.UserAgent = "geotop/" + versionString()
+	now := kc.Now
 	if past != nil {
-		kc.Also = past.Servers()
+		kc.Also = slices.Concat(kc.Also, past.Servers())
 	}
 	c, err := kube.New(kc)
 	if err != nil {
@@ -142,7 +142,8 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	s, err := live(d.ClusterName(), d.RestConfig(), tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, nil, objectstore.Config{Transport: d.Bucket()}, d.Now, opt)
+	cluster := kube.Config{Name: d.ClusterName(), Rest: d.RestConfig(), Now: d.Now}
+	s, err := live(cluster, tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, nil, objectstore.Config{Transport: d.Bucket()}, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -192,9 +192,8 @@ type device struct {
 }
 
 func (d *device) fact(now time.Time) *model.PeerFact {
-	version, _, _ := strings.Cut(d.ClientVersion, "-")
 	p := &model.PeerFact{
-		ID: model.Clean(d.NodeID, 60), Name: model.Clean(d.Name, 120), HostName: model.Clean(d.Hostname, 120), OS: model.Clean(d.OS, 20), Version: model.Clean(version, 20),
+		ID: model.Clean(d.NodeID, 60), Name: model.Clean(d.Name, 120), HostName: model.Clean(d.Hostname, 120), OS: model.Clean(d.OS, 20), Version: shortVersion(d.ClientVersion),
 		Addresses: cleaned(d.Addresses), Tags: cleaned(d.Tags), Routes: cleaned(d.EnabledRoutes), Online: d.ConnectedToControl, Created: moment(d.Created),
 		Endpoints: publicFirst(cleaned(d.ClientConnectivity.Endpoints)),
 	}
@@ -209,6 +208,12 @@ func (d *device) fact(now time.Time) *model.PeerFact {
 		p.Moves = []model.PublicAddress{{Address: a, Since: now}}
 	}
 	return p
+}
+
+// shortVersion is a version without its build's marks.
+func shortVersion(v string) string {
+	short, _, _ := strings.Cut(v, "-")
+	return model.Clean(short, 20)
 }
 
 func moment(t *time.Time) time.Time {

@@ -340,7 +340,7 @@ func (c *Collector) details(ctx context.Context, st *status) (turn int) {
 			continue // another daemon's version may not tell; the path is known without
 		}
 		c.mu.Lock()
-		c.seen[id].endpoints, c.seen[id].version = n.Node.Endpoints, n.Node.Hostinfo.IPNVersion
+		c.seen[id].endpoints, c.seen[id].version = n.Node.Endpoints, shortVersion(n.Node.Hostinfo.IPNVersion)
 		c.mu.Unlock()
 	}
 	return turn
