@@ -327,9 +327,15 @@ func (m *mirror[T]) setLive(live bool) {
 	}
 }
 
-// fail notes why the last attempt ended. What was once listed turns stale.
+// fail notes why the last attempt ended. What was once listed turns stale: by its
+// age alone where the server only asks for patience, as it does when it has just
+// started.
 func (m *mirror[T]) fail(err error) {
 	m.mu.Lock()
+	if _, wait := apierrors.SuggestsClientDelay(err); wait && m.synced && m.source.Status == model.SourceOK {
+		m.mu.Unlock()
+		return
+	}
 	was := m.source
 	m.source.Status = outcome(err)
 	if m.synced && m.source.Status == model.SourceFailed {

@@ -188,7 +188,10 @@ func allUp(ctx context.Context) error {
 	if err := shared.WaitNodes(ctx, client); err != nil {
 		return err
 	}
-	return shared.WaitWorkloads(ctx, client)
+	if err := shared.WaitWorkloads(ctx, client); err != nil {
+		return err
+	}
+	return shared.WaitStore(ctx)
 }
 
 // afterwards does something once the test is over, when its own context is too.

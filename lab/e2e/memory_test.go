@@ -47,7 +47,7 @@ func TestStartDuringAnOutage(t *testing.T) {
 		t.Errorf("the bucket with keys of our own: %s%s", out, errs)
 	}
 	s := start(t, 80, 24, env, args...)
-	shows(t, s, "DARK", "flacq", "curepipe", "api ", "s!", " ok  ")
+	shows(t, s, "DARK", "flacq", "curepipe", "api ", "s!", "0/3", "3/3")
 	if err := s.Type("2"); err != nil {
 		t.Fatal(err)
 	}

@@ -270,6 +270,7 @@ func TestScriptsSeeTheCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(t, shared.Kubeconfig("viewer")).until("well again", wellAgain)
+	allWell(t)
 	if out, code := check(); code != 0 {
 		t.Errorf("restored, yet exit code %d:\n%s", code, out)
 	}

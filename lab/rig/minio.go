@@ -185,6 +185,28 @@ func (r *Rig) StartStore(house string) error { return r.powerMinIO(house, true) 
 // StoreEndpoint is the URL of the object store in the i-th house.
 func (r *Rig) StoreEndpoint(i int) string { return "http://" + r.minioAddress(i) }
 
+// WaitStore waits until the object store could spare any one of its servers: all
+// are there.
+func (r *Rig) WaitStore(ctx context.Context) error {
+	if !r.hasMinIO() {
+		return nil
+	}
+	for i := range r.houses {
+		for {
+			err := answers(ctx, "http://"+r.minioAddress(i)+"/minio/health/cluster?maintenance=true")
+			if err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the object store lacks a server: %w", err)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
 // PlantObjects makes a bucket hold many more objects, each as the one of the
 // given key is: on the drives themselves, since the server takes minutes for what
 // the drives take seconds. They are for listing only.
