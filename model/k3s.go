@@ -192,7 +192,7 @@ func (w *World) judgeEtcdSnapshots(c *Cluster) {
 	}
 	object := "etcd/" + c.Name
 	if failed != nil {
-		w.reason(Warning, c.Name, "", object, fmt.Sprintf("the newest etcd snapshot, on %s, failed: %s", failed.Node, firstOf(failed.Error, "k3s does not say why")))
+		w.reason(Warning, c.Name, "", object, fmt.Sprintf("the newest etcd snapshot, on %s, failed: %s", failed.Node, cmp.Or(failed.Error, "k3s does not say why")))
 	}
 	switch {
 	case newest == nil:

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"strings"
 	"time"
 )
@@ -405,7 +406,7 @@ func (v *Volume) Object() string {
 }
 
 // Title is what people call the volume.
-func (v *Volume) Title() string { return firstOf(v.PVC, v.Name) }
+func (v *Volume) Title() string { return cmp.Or(v.PVC, v.Name) }
 
 // Severity ranks the volume.
 func (v *Volume) Severity() Severity { return v.severity }

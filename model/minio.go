@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -106,7 +107,7 @@ func (w *World) judgeServers(f *StoreFacts) {
 		for _, d := range s.Drives {
 			switch {
 			case d.State != "ok":
-				w.reason(Warning, f.Cluster, s.Site, name, fmt.Sprintf("drive %s of %s is %s", d.Path, s.Endpoint, firstOf(d.State, "in no known state")))
+				w.reason(Warning, f.Cluster, s.Site, name, fmt.Sprintf("drive %s of %s is %s", d.Path, s.Endpoint, cmp.Or(d.State, "in no known state")))
 			case d.Total > 0 && 100*(d.Total-d.Available) >= fullAt*d.Total:
 				w.reason(Warning, f.Cluster, s.Site, name, fmt.Sprintf("drive %s of %s is %d %% full", d.Path, s.Endpoint, 100*(d.Total-d.Available)/d.Total))
 			}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -193,7 +194,7 @@ func (n *Node) judge(now time.Time) {
 		n.Problems = append(n.Problems, "kubelet unreachable")
 	case ready.Status != string(corev1.ConditionTrue):
 		n.State = NodeNotReady
-		n.Problems = append(n.Problems, firstOf(ready.Message, ready.Reason, "kubelet says not ready"))
+		n.Problems = append(n.Problems, cmp.Or(ready.Message, ready.Reason, "kubelet says not ready"))
 	case n.lease != nil && n.lease.Silent(now):
 		n.State, n.Since = NodeSilent, n.lease.Heard
 		n.Problems = append(n.Problems, "no heartbeat for "+Ago(now.Sub(n.lease.Heard)))
@@ -242,12 +243,3 @@ func (n *Node) Severity() Severity {
 
 // Alive reports whether the node works as far as anyone can tell.
 func (n *Node) Alive() bool { return n.State == NodeReady }
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}

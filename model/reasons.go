@@ -99,7 +99,7 @@ func (s Source) Trouble() string {
 	case SourceAbsent:
 		return "not served here"
 	default:
-		return firstOf(s.Error, "does not answer")
+		return cmp.Or(s.Error, "does not answer")
 	}
 }
 
@@ -146,7 +146,7 @@ func (w *World) judgeTailnet() {
 	}
 	for _, t := range w.Tailnets {
 		for _, h := range t.Health {
-			w.reason(Warning, "", "", "tailnet/"+firstOf(t.Name, "?"), h)
+			w.reason(Warning, "", "", "tailnet/"+cmp.Or(t.Name, "?"), h)
 		}
 	}
 }
@@ -245,7 +245,7 @@ func (w *World) hint() {
 	for _, n := range w.Nodes {
 		if n.Site == UnknownSite {
 			unlabelled++
-			example = firstOf(example, n.Name)
+			example = cmp.Or(example, n.Name)
 		}
 	}
 	if unlabelled > 0 {

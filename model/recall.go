@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -48,7 +49,7 @@ func (f *Facts) recallStores(cluster string, before []StoreFacts) {
 }
 
 func (f *ClusterFacts) recall(old *ClusterFacts) {
-	f.Version = firstOf(f.Version, old.Version)
+	f.Version = cmp.Or(f.Version, old.Version)
 	f.API.recall(old.API)
 	recall(&f.Nodes, old.Nodes)
 	recall(&f.Leases, old.Leases)

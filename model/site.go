@@ -278,7 +278,7 @@ const (
 // siteOf reads site and region from the node's labels. The region is the
 // site's parent, so it is empty where the region label itself named the site.
 func siteOf(f *NodeFact, labels []string) (site, region string) {
-	region = firstOf(f.Labels[regionLabel], f.Labels[legacyRegionLabel])
+	region = cmp.Or(f.Labels[regionLabel], f.Labels[legacyRegionLabel])
 	for _, label := range labels {
 		if v := f.Labels[label]; v != "" {
 			if label == regionLabel || label == legacyRegionLabel {

@@ -92,7 +92,7 @@ func (w *World) addStore(f *StoreFacts, staleAfter time.Duration) {
 		f.stored[b.Volume+"/"+b.Name] = b
 	}
 	for _, v := range w.Volumes {
-		if v.Cluster == f.Cluster && firstOf(v.Target, "default") == f.Target && v.Backup.Name != "" {
+		if v.Cluster == f.Cluster && cmp.Or(v.Target, "default") == f.Target && v.Backup.Name != "" {
 			v.Backup.State, v.Backup.Error = f.seen(v.Name, v.Backup.Name, v.Backup.At)
 		}
 	}

@@ -123,7 +123,7 @@ func (w *World) volumeUser(v *Volume) string {
 		return ""
 	}
 	u := v.Users[0]
-	return firstOf(u.Kind, "Pod") + "/" + v.Namespace + "/" + firstOf(u.Workload, u.Pod)
+	return cmp.Or(u.Kind, "Pod") + "/" + v.Namespace + "/" + cmp.Or(u.Workload, u.Pod)
 }
 
 // oldBackup is from when on a newest backup is too old where nothing tells how
@@ -190,7 +190,7 @@ func (w *World) judgeCopies(v *Volume, houses int) {
 func (w *World) whyFewer(v *Volume) string {
 	for _, c := range v.Conditions {
 		if c.Type == "Scheduled" && c.Status == "False" {
-			return ": no disk for another (" + firstOf(c.Message, c.Reason) + ")"
+			return ": no disk for another (" + cmp.Or(c.Message, c.Reason) + ")"
 		}
 	}
 	lost := map[string]bool{}
@@ -234,7 +234,7 @@ func (w *World) judgeBackup(v *Volume) {
 	age := w.At.Sub(v.Backup.At)
 	switch {
 	case v.Failed != nil:
-		v.problem(Warning, "its last backup failed: "+firstOf(v.Failed.Error, v.Failed.State))
+		v.problem(Warning, "its last backup failed: "+cmp.Or(v.Failed.Error, v.Failed.State))
 	case v.Backup.State == BackupMissing:
 		v.problem(Critical, "its newest backup is not in the bucket: "+v.Backup.Name)
 	case v.Backup.State == BackupUnreadable:
@@ -307,7 +307,7 @@ func (w *World) judgeStorage() {
 	}
 	for _, t := range w.BackupTargets {
 		if t.URL != "" && !t.Available {
-			w.reason(Warning, t.Cluster, "", "backuptarget/"+t.Name, "not available: "+firstOf(t.Message, "Longhorn does not say why"))
+			w.reason(Warning, t.Cluster, "", "backuptarget/"+t.Name, "not available: "+cmp.Or(t.Message, "Longhorn does not say why"))
 		}
 	}
 	for _, s := range w.StorageNodes {
@@ -316,11 +316,11 @@ func (w *World) judgeStorage() {
 			continue
 		}
 		if !s.Ready {
-			w.reason(Warning, s.Cluster, n.Site, "storage/"+s.Name, "Longhorn is not ready on it: "+firstOf(s.Reason, "it does not say why"))
+			w.reason(Warning, s.Cluster, n.Site, "storage/"+s.Name, "Longhorn is not ready on it: "+cmp.Or(s.Reason, "it does not say why"))
 		}
 		for _, d := range s.Disks {
 			if s.Ready && d.Scheduling && !d.Schedulable {
-				w.reason(Warning, s.Cluster, n.Site, "storage/"+s.Name, "disk "+d.Path+" takes no more replicas: "+firstOf(d.Reason, "Longhorn does not say why"))
+				w.reason(Warning, s.Cluster, n.Site, "storage/"+s.Name, "disk "+d.Path+" takes no more replicas: "+cmp.Or(d.Reason, "Longhorn does not say why"))
 			}
 		}
 	}

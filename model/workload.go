@@ -134,7 +134,7 @@ func (p *Pod) trouble(node *Node, now time.Time) string {
 	case p.Terminating():
 		return p.Name + " should be gone since " + Ago(now.Sub(p.DeleteAt))
 	case p.Node == "":
-		return p.Status + ": " + firstOf(p.Message, "on no node yet")
+		return p.Status + ": " + cmp.Or(p.Message, "on no node yet")
 	default:
 		return p.Status + " (" + p.Name + ")"
 	}
@@ -169,7 +169,7 @@ func (w *Workload) judge(c, lastJob *Controller, unread string, now time.Time) {
 		w.State = WorkloadDegraded
 	}
 	if w.Why == "" && w.Ready < w.Desired {
-		w.Why = firstOf(w.behind, shortage(w))
+		w.Why = cmp.Or(w.behind, shortage(w))
 	}
 }
 
@@ -210,7 +210,7 @@ func (c SiteCounts) String() string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(firstOf(s.Site, "no node"))
+		b.WriteString(cmp.Or(s.Site, "no node"))
 		b.WriteByte(' ')
 		if s.Ready != s.Pods {
 			b.WriteString(strconv.Itoa(s.Ready) + "/")

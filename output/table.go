@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -90,7 +91,7 @@ func (t *printer) only(l view.List, w *model.World) {
 	why := view.Cell{Text: "no " + strings.ToLower(l.Info().Title)}
 	for _, s := range w.Sources {
 		if trouble := s.Trouble(); trouble != "" && slices.Contains(l.Info().Sources, s.Name) {
-			why.Text += ": " + firstOf(s.Error, trouble)
+			why.Text += ": " + cmp.Or(s.Error, trouble)
 			if s.Hint != "" {
 				why.Text += "; " + s.Hint
 			}
@@ -100,13 +101,6 @@ func (t *printer) only(l view.List, w *model.World) {
 	for _, line := range text.Wrap(model.Clean(why.Text, 0), t.width) {
 		t.line(view.Cell{Text: line})
 	}
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // reasons lists every finding behind the state.

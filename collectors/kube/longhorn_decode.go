@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -247,19 +248,10 @@ func fitness(list []condition) (ready, schedulable bool, reason string) {
 			continue
 		}
 		if !good && (reason == "" || c.Type == "Ready") {
-			reason = model.Clean(firstText(c.Message, c.Reason), 200)
+			reason = model.Clean(cmp.Or(c.Message, c.Reason), 200)
 		}
 	}
 	return ready, schedulable, reason
-}
-
-func firstText(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 type backupSpec struct{ SnapshotName string }
@@ -284,9 +276,9 @@ const (
 func (l *longhorn) backup(o *custom[backupSpec, backupStatus]) *model.Backup {
 	st := &o.Status
 	b := &model.Backup{
-		Cluster: l.cluster, Name: o.Metadata.Name, Volume: firstText(st.VolumeName, o.Metadata.Labels[backupVolumeLabel]),
-		Target: firstText(st.BackupTargetName, o.Metadata.Labels[backupTargetLabel], defaultTarget), State: st.State, Progress: st.Progress,
-		Error: model.Clean(firstText(st.Error, st.Messages["error"]), 300), Snapshot: firstText(st.SnapshotName, o.Spec.SnapshotName),
+		Cluster: l.cluster, Name: o.Metadata.Name, Volume: cmp.Or(st.VolumeName, o.Metadata.Labels[backupVolumeLabel]),
+		Target: cmp.Or(st.BackupTargetName, o.Metadata.Labels[backupTargetLabel], defaultTarget), State: st.State, Progress: st.Progress,
+		Error: model.Clean(cmp.Or(st.Error, st.Messages["error"]), 300), Snapshot: cmp.Or(st.SnapshotName, o.Spec.SnapshotName),
 		SnapshotAt: at(st.SnapshotCreatedAt), CreatedAt: at(st.BackupCreatedAt), SyncedAt: at(st.LastSyncedAt), Size: number(st.Size),
 		Uploaded: number(st.NewlyUploadDataSize), URL: st.Url, Created: o.Metadata.CreationTimestamp.UTC(), Deleting: o.Metadata.DeletionTimestamp != nil,
 	}
@@ -303,8 +295,8 @@ type backupVolumeStatus struct {
 
 func (l *longhorn) backupVolume(o *custom[backupVolumeSpec, backupVolumeStatus]) *model.BackupVolume {
 	return &model.BackupVolume{
-		Cluster: l.cluster, Name: o.Metadata.Name, Volume: firstText(o.Spec.VolumeName, o.Metadata.Labels[backupVolumeLabel], o.Metadata.Name),
-		Target: firstText(o.Spec.BackupTargetName, o.Metadata.Labels[backupTargetLabel], defaultTarget), LastBackup: o.Status.LastBackupName,
+		Cluster: l.cluster, Name: o.Metadata.Name, Volume: cmp.Or(o.Spec.VolumeName, o.Metadata.Labels[backupVolumeLabel], o.Metadata.Name),
+		Target: cmp.Or(o.Spec.BackupTargetName, o.Metadata.Labels[backupTargetLabel], defaultTarget), LastBackup: o.Status.LastBackupName,
 		LastAt: at(o.Status.LastBackupAt), Size: number(o.Status.Size), Stored: number(o.Status.DataStored), SyncedAt: at(o.Status.LastSyncedAt),
 		Message: model.Clean(o.Status.Messages["error"], 300),
 	}
@@ -325,7 +317,7 @@ func (l *longhorn) target(o *custom[targetSpec, targetStatus]) *model.BackupTarg
 		PollSecs: poll.Seconds(), Available: o.Status.Available, SyncedAt: at(o.Status.LastSyncedAt),
 	}
 	if c := is(o.Status.Conditions, "Unavailable", "True"); c != nil {
-		t.Message = model.Clean(firstText(c.Message, c.Reason), 300)
+		t.Message = model.Clean(cmp.Or(c.Message, c.Reason), 300)
 	}
 	return t
 }
