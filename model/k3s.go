@@ -18,21 +18,72 @@ const SourceEtcdSnapshots = "kube/etcdsnapshots"
 // state of the whole cluster, on a server's disk or in a bucket.
 type EtcdSnapshot struct {
 	Cluster  string    `json:"cluster"`
-	Object   string    `json:"object"`           // metadata.name
-	Name     string    `json:"name"`             // spec.snapshotName, as `k3s etcd-snapshot` takes it
-	Node     string    `json:"node"`             // that took it
-	Location string    `json:"location"`         // file:// or s3:// and the path
-	Bucket   string    `json:"bucket,omitempty"` // of S3; empty when it lies on the node's disk
+	Object   string    `json:"object"`             // metadata.name
+	Name     string    `json:"name"`               // spec.snapshotName, as `k3s etcd-snapshot` takes it
+	Node     string    `json:"node"`               // that took it
+	Location string    `json:"location"`           // file:// or s3:// and the path
+	Bucket   string    `json:"bucket,omitempty"`   // of S3; empty when it lies on the node's disk
+	Endpoint string    `json:"endpoint,omitempty"` // of S3: host, or host:port
 	Size     int64     `json:"sizeBytes"`
 	At       time.Time `json:"at,omitzero"` // status.creationTime
 	Ready    bool      `json:"ready"`       // whole, can be restored
 	Error    string    `json:"error,omitempty"`
 	Site     string    `json:"site"` // whose disk it is on; "" in S3; set by Assemble
+	// State is verified or missing where the bucket was looked into, claimed else,
+	// and none when it failed; set by Assemble.
+	State BackupState `json:"state"`
+}
+
+// Key is where in its bucket the snapshot is, "" when it is in none.
+func (s *EtcdSnapshot) Key() string {
+	key, ok := strings.CutPrefix(s.Location, "s3://"+s.Bucket+"/")
+	if s.Bucket == "" || !ok {
+		return ""
+	}
+	return key
+}
+
+// StoredObject is what became of an object that was looked for in a store.
+type StoredObject struct {
+	Endpoint string    `json:"-"` // of the store it should be in
+	Bucket   string    `json:"bucket"`
+	Key      string    `json:"key"`
+	There    bool      `json:"there"`
+	Bytes    int64     `json:"bytes"`
+	Modified time.Time `json:"modifiedAt,omitzero"`
+}
+
+// EtcdObjects lists the cluster's etcd snapshots that k3s says are in a bucket.
+func (w *World) EtcdObjects(cluster string) []StoredObject {
+	list := []StoredObject{}
+	for _, s := range w.EtcdSnapshots {
+		if s.Cluster == cluster && s.Ready && s.Key() != "" {
+			list = append(list, StoredObject{Endpoint: s.Endpoint, Bucket: s.Bucket, Key: s.Key()})
+		}
+	}
+	return list
+}
+
+// seeSnapshots holds the cluster's snapshots against what was seen in a store.
+func (w *World) seeSnapshots(f *StoreFacts) {
+	for _, s := range w.EtcdSnapshots {
+		if s.Cluster != f.Cluster || s.Endpoint != f.Endpoint || s.State != BackupClaimed {
+			continue
+		}
+		i := slices.IndexFunc(f.Objects, func(o StoredObject) bool { return o.Bucket == s.Bucket && o.Key == s.Key() })
+		switch {
+		case i < 0:
+		case !f.Objects[i].There:
+			s.State = BackupMissing
+		case f.Objects[i].Bytes > 0:
+			s.State = BackupVerified
+		}
+	}
 }
 
 // Severity ranks the snapshot by itself.
 func (s *EtcdSnapshot) Severity() Severity {
-	if !s.Ready {
+	if !s.Ready || s.State == BackupMissing {
 		return Warning
 	}
 	return OK
@@ -152,7 +203,10 @@ func kineStore(nodes []*Node) Datastore {
 func (w *World) addEtcdSnapshots(f *ClusterFacts) {
 	for _, s := range f.EtcdSnapshots.Items {
 		joined := *s
-		joined.Site = ""
+		joined.Site, joined.State = "", BackupNone
+		if s.Ready {
+			joined.State = BackupClaimed
+		}
 		if n := w.Node(f.Name, s.Node); n != nil && s.Bucket == "" {
 			joined.Site = n.Site
 		}
@@ -163,44 +217,64 @@ func (w *World) addEtcdSnapshots(f *ClusterFacts) {
 	})
 }
 
+// snapshotSum is what there is of etcd snapshots.
+type snapshotSum struct {
+	newest  *EtcdSnapshot // whole
+	failed  *EtcdSnapshot // newer than that
+	missing int           // in the bucket they should be in
+	homes   []string      // sites with a recent one on a disk
+	remote  bool          // a recent one is in a bucket
+}
+
+func (w *World) sumSnapshots(cluster string) snapshotSum {
+	var sum snapshotSum
+	for _, s := range w.EtcdSnapshots {
+		switch {
+		case s.Cluster != cluster:
+			continue
+		case s.State == BackupMissing:
+			sum.missing++
+			continue
+		case !s.Ready:
+			if sum.newest == nil && sum.failed == nil {
+				sum.failed = s
+			}
+			continue
+		case sum.newest == nil:
+			sum.newest = s
+		}
+		if w.At.Sub(s.At) >= snapshotTooOld {
+			continue
+		}
+		sum.remote = sum.remote || s.Bucket != ""
+		if s.Site != "" && !slices.Contains(sum.homes, s.Site) {
+			sum.homes = append(sum.homes, s.Site)
+		}
+	}
+	return sum
+}
+
 // judgeEtcdSnapshots reports an embedded etcd that could not be restored from
 // anything recent.
 func (w *World) judgeEtcdSnapshots(c *Cluster) {
 	if c.Datastore != DatastoreEtcd || !w.has(c.Name, SourceEtcdSnapshots) {
 		return
 	}
-	var newest, failed *EtcdSnapshot
-	homes, remote := []string{}, false
-	for _, s := range w.EtcdSnapshots {
-		switch {
-		case s.Cluster != c.Name:
-		case !s.Ready:
-			if newest == nil && failed == nil {
-				failed = s
-			}
-		default:
-			if newest == nil {
-				newest = s
-			}
-			if w.At.Sub(s.At) < snapshotTooOld {
-				remote = remote || s.Bucket != ""
-				if s.Site != "" && !slices.Contains(homes, s.Site) {
-					homes = append(homes, s.Site)
-				}
-			}
-		}
+	sum := w.sumSnapshots(c.Name)
+	warn := func(text string) { w.reason(Warning, c.Name, "", "etcd/"+c.Name, text) }
+	if sum.missing > 0 {
+		warn(fmt.Sprintf("%d etcd snapshots are not in the bucket, though k3s lists them", sum.missing))
 	}
-	object := "etcd/" + c.Name
-	if failed != nil {
-		w.reason(Warning, c.Name, "", object, fmt.Sprintf("the newest etcd snapshot, on %s, failed: %s", failed.Node, cmp.Or(failed.Error, "k3s does not say why")))
+	if f := sum.failed; f != nil {
+		warn(fmt.Sprintf("the newest etcd snapshot, on %s, failed: %s", f.Node, cmp.Or(f.Error, "k3s does not say why")))
 	}
 	switch {
-	case newest == nil:
-		w.reason(Warning, c.Name, "", object, "there is no etcd snapshot: a lost control plane could not be restored")
-	case w.At.Sub(newest.At) >= snapshotTooOld:
-		w.reason(Warning, c.Name, "", object, "the newest etcd snapshot is "+Ago(w.At.Sub(newest.At))+" old")
-	case !remote && len(homes) == 1 && len(w.Sites) > 1:
-		w.Hints = append(w.Hints, fmt.Sprintf("every recent etcd snapshot of %s lies in %s alone; k3s can send them to a bucket too (--etcd-s3)", c.Name, homes[0]))
+	case sum.newest == nil:
+		warn("there is no etcd snapshot: a lost control plane could not be restored")
+	case w.At.Sub(sum.newest.At) >= snapshotTooOld:
+		warn("the newest etcd snapshot is " + Ago(w.At.Sub(sum.newest.At)) + " old")
+	case !sum.remote && len(sum.homes) == 1 && len(w.Sites) > 1:
+		w.Hints = append(w.Hints, fmt.Sprintf("every recent etcd snapshot of %s lies in %s alone; k3s can send them to a bucket too (--etcd-s3)", c.Name, sum.homes[0]))
 	}
 }
 

@@ -140,3 +140,39 @@ func TestVersionSkew(t *testing.T) {
 		t.Errorf("hints %q", w.Hints)
 	}
 }
+
+func TestEtcdSnapshotsAreHeldAgainstTheBucket(t *testing.T) {
+	b := houses()
+	b.c.EtcdSnapshots.Source = okSource(SourceEtcdSnapshots)
+	add := func(name, endpoint string, ready bool) {
+		b.c.EtcdSnapshots.Items = append(b.c.EtcdSnapshots.Items, &EtcdSnapshot{
+			Cluster: "test", Object: "s3-" + name, Name: name, Bucket: "b", Endpoint: endpoint, Location: "s3://b/k3s/" + name, At: ago(time.Hour), Ready: ready,
+		})
+	}
+	f := stored()
+	f.Endpoint = "store:9000"
+	for _, name := range []string{"there", "gone", "empty", "unasked", "failed"} {
+		add(name, "store:9000", name != "failed")
+	}
+	add("there-too", "elsewhere:9000", true)
+	for _, o := range []StoredObject{{Key: "k3s/there", There: true, Bytes: 9}, {Key: "k3s/gone"}, {Key: "k3s/empty", There: true}, {Key: "k3s/there-too", There: true, Bytes: 9}} {
+		o.Bucket = "b"
+		f.Objects = append(f.Objects, o)
+	}
+	w := Assemble(Facts{Clusters: []ClusterFacts{b.c}, Stores: []StoreFacts{f}}, moment, Options{})
+	for _, s := range w.EtcdSnapshots {
+		want := map[string]BackupState{"there": BackupVerified, "gone": BackupMissing, "failed": BackupNone}[s.Name]
+		if want == "" {
+			want = BackupClaimed
+		}
+		if s.State != want {
+			t.Errorf("%s is %s", s.Name, s.State)
+		}
+	}
+	if got := told(w, "etcd/test"); !strings.Contains(got, "1 etcd snapshots are not in the bucket") {
+		t.Errorf("told %q", got)
+	}
+	if list := w.EtcdObjects("test"); len(list) != 5 || list[0].Key == "" {
+		t.Errorf("%+v", list)
+	}
+}

@@ -23,6 +23,7 @@ type StoreFacts struct {
 	Source   Source         `json:"-"`
 	Backups  []StoredBackup `json:"backups"`
 	Locks    []StoreLock    `json:"locks"`
+	Objects  []StoredObject `json:"objects"`           // looked for besides backups: etcd snapshots
 	Orphans  []string       `json:"orphans"`           // volumes that have blocks in the bucket and no backup
 	Health   *StoreHealth   `json:"health"`            // null for a store that does not tell
 	MinIO    *StoreCluster  `json:"minio"`             // null where our credentials do not suffice
@@ -86,6 +87,7 @@ func (w *World) addStore(f *StoreFacts, staleAfter time.Duration) {
 	f.Source = f.Source.aged(w.At, staleAfter)
 	w.Stores = append(w.Stores, f)
 	w.placeServers(f)
+	w.seeSnapshots(f)
 	f.stored = make(map[string]*StoredBackup, len(f.Backups))
 	for i := range f.Backups {
 		b := &f.Backups[i]

@@ -87,6 +87,8 @@ func (s saved) size() int64 {
 // trouble says what is wrong with it, in the cluster's own word or the bucket's.
 func (s saved) trouble(w *model.World) string {
 	switch {
+	case s.etcd != nil && s.etcd.State == model.BackupMissing:
+		return "not in the bucket"
 	case s.etcd != nil:
 		return s.etcd.Error
 	case s.volume.Error != "":
@@ -185,15 +187,22 @@ func snapshotDetails(w *model.World, s *model.EtcdSnapshot) []Line {
 	d.field("taken", agoOr(w, s.At))
 	d.field("size", text.Bytes(s.Size))
 	d.field("location", s.Location)
+	if s.Bucket != "" {
+		d.field("in the bucket", string(s.State))
+	}
 	return d.lines
 }
 
 // savedSeen is what the bucket itself shows of it.
 func savedSeen(w *model.World, s saved) Cell {
-	if s.volume == nil {
+	switch {
+	case s.volume != nil:
+		return backupSeen(w, s.volume)
+	case s.etcd.Bucket == "" || !s.etcd.Ready:
 		return dim("-")
+	default:
+		return seen(s.etcd.State)
 	}
-	return backupSeen(w, s.volume)
 }
 
 // backupSeen is what the bucket itself shows of a completed backup.
@@ -201,7 +210,12 @@ func backupSeen(w *model.World, b *model.Backup) Cell {
 	if b.State != "Completed" {
 		return dim("-")
 	}
-	switch state, _ := w.BackupSeen(b); state {
+	state, _ := w.BackupSeen(b)
+	return seen(state)
+}
+
+func seen(state model.BackupState) Cell {
+	switch state {
 	case model.BackupVerified:
 		return Cell{Text: string(state), Token: themes.OK}
 	case model.BackupMissing, model.BackupUnreadable:

@@ -39,7 +39,7 @@ func (k *k3s) facts(server model.Source) model.Section[model.EtcdSnapshot] {
 
 type snapshotSpec struct {
 	SnapshotName, NodeName, Location string
-	S3                               *struct{ Bucket string }
+	S3                               *struct{ Bucket, Endpoint string }
 }
 
 type snapshotStatus struct {
@@ -58,7 +58,7 @@ func etcdSnapshot(cluster string, o *custom[snapshotSpec, snapshotStatus]) *mode
 		s.At = o.Metadata.CreationTimestamp.UTC()
 	}
 	if o.Spec.S3 != nil {
-		s.Bucket = o.Spec.S3.Bucket
+		s.Bucket, s.Endpoint = o.Spec.S3.Bucket, o.Spec.S3.Endpoint
 		if s.Node == "s3" { // how k3s calls what it only found in the bucket
 			s.Node = ""
 		}

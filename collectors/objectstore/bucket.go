@@ -287,6 +287,34 @@ func (b *bucket) differs(ctx context.Context, s model.StoredBackup) (bool, error
 	return o.Size != s.Bytes || o.LastModified.Unix() != s.Modified.Unix(), err // a HEAD tells seconds
 }
 
+// find looks for objects one by one. What the credentials do not reach is left
+// out: it may be there.
+func (b *bucket) find(ctx context.Context, wanted []model.StoredObject) ([]model.StoredObject, error) {
+	found := make([]model.StoredObject, len(wanted))
+	told := make([]bool, len(wanted))
+	var g errgroup.Group
+	g.SetLimit(readers)
+	for i, o := range wanted {
+		g.Go(func() error {
+			s, err := b.client.StatObject(ctx, o.Bucket, o.Key, minio.StatObjectOptions{})
+			gone := minio.ToErrorResponse(err).Code == "NoSuchKey"
+			if err == nil || gone {
+				o.There, o.Bytes, o.Modified = !gone, s.Size, s.LastModified.UTC()
+				found[i], told[i] = o, true
+			}
+			return ctx.Err()
+		})
+	}
+	err := g.Wait()
+	list := []model.StoredObject{}
+	for i, o := range found {
+		if told[i] {
+			list = append(list, o)
+		}
+	}
+	return list, err
+}
+
 // mark is what tells one state of a file from another, "" when there is none.
 func (b *bucket) mark(ctx context.Context, key string) (string, error) {
 	o, err := b.client.StatObject(ctx, b.name, key, minio.StatObjectOptions{})

@@ -67,6 +67,7 @@ type store struct {
 	marks  map[string]string             // by volume: the state of its own file
 	listed time.Time                     // when everything was listed; zero when never
 	secret map[string][]byte             // the credentials last read, in memory only
+	wanted []model.StoredObject          // to look for besides backups
 	cancel context.CancelFunc
 	wake   chan struct{}
 }
@@ -108,6 +109,11 @@ func (c *Collector) Follow(w *model.World) (news bool) {
 			raise(s.wake) // a backup came or went: look soon
 		}
 		c.claimed[id] = names
+		s = c.stores[id]
+		if wanted := w.EtcdObjects(t.Cluster); !slices.Equal(wanted, s.wanted) {
+			s.wanted = wanted
+			raise(s.wake)
+		}
 	}
 	for id, s := range c.stores {
 		if !wanted[id] {
@@ -130,7 +136,7 @@ func newStore(t model.BackupTarget, before []*model.StoreFacts) *store {
 	s := &store{
 		target: t, seen: map[string]model.StoredBackup{}, marks: map[string]string{}, wake: make(chan struct{}, 1),
 		facts: model.StoreFacts{
-			Cluster: t.Cluster, Target: t.Name, Backups: []model.StoredBackup{}, Locks: []model.StoreLock{}, Orphans: []string{},
+			Cluster: t.Cluster, Target: t.Name, Backups: []model.StoredBackup{}, Locks: []model.StoreLock{}, Orphans: []string{}, Objects: []model.StoredObject{},
 			Source: model.Source{Cluster: t.Cluster, Name: model.SourceStore + "/" + t.Name, Status: model.SourcePending, Optional: true},
 		},
 	}
@@ -240,13 +246,22 @@ func (c *Collector) scan(ctx context.Context, s *store) error {
 		}
 		remember(s.seen, found.backups)
 	}
+	c.mu.Lock()
+	// A store may have other names, which nobody tells: only what is said to be in
+	// this one is looked for.
+	wanted := slices.DeleteFunc(slices.Clone(s.wanted), func(o model.StoredObject) bool { return o.Endpoint != b.endpoint })
+	c.mu.Unlock()
+	objects, err := b.find(ctx, wanted)
+	if err != nil {
+		return err
+	}
 	slices.SortFunc(found.backups, func(x, y model.StoredBackup) int {
 		return cmp.Or(cmp.Compare(x.Volume, y.Volume), cmp.Compare(x.Name, y.Name))
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := &s.facts
-	f.Backups, f.Locks, f.Orphans, f.Scanned = found.backups, found.locks, found.orphans(), began
+	f.Objects, f.Backups, f.Locks, f.Orphans, f.Scanned = objects, found.backups, found.locks, found.orphans(), began
 	f.Lists, f.Reads = b.count()
 	return nil
 }

@@ -2,11 +2,13 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/geotop/geotop/model"
@@ -18,7 +20,7 @@ func TestEtcdSnapshots(t *testing.T) {
 	allWell(t)
 	e := look(t, shared.Kubeconfig("viewer"))
 	w := e.until("snapshots", func(w *model.World) error {
-		if len(w.EtcdSnapshots) != 3 || len(w.Clusters) != 1 {
+		if len(w.EtcdSnapshots) != 3 || !w.Settled() {
 			return fmt.Errorf("%d snapshots", len(w.EtcdSnapshots))
 		}
 		return nil
@@ -49,4 +51,36 @@ func TestEtcdSnapshots(t *testing.T) {
 		}
 		return fmt.Errorf("status %s", w.Status)
 	})
+}
+
+// A snapshot that k3s keeps in the bucket is there, and then is not.
+func TestEtcdSnapshotsInTheBucket(t *testing.T) {
+	allWell(t)
+	e := lookIn(t, nil)
+	key, remove, err := shared.StoreEtcdSnapshot(t.Context(), "moka-1", time.Now().Add(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	afterwards(t, remove)
+	is := func(want model.BackupState) func(w *model.World) error {
+		return func(w *model.World) error {
+			for _, s := range w.EtcdSnapshots {
+				if s.Key() == key {
+					if s.State == want && s.Site == "" {
+						return nil
+					}
+					return fmt.Errorf("%+v", s)
+				}
+			}
+			return errors.New("not listed")
+		}
+	}
+	e.until("verified", is(model.BackupVerified))
+	if err := bucketClient(t).RemoveObject(t.Context(), shared.BucketName(), key, minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w := e.until("missing", is(model.BackupMissing))
+	if !strings.Contains(describe(w), "1 etcd snapshots are not in the bucket") || w.Status != model.Warning {
+		t.Error(describe(w))
+	}
 }

@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,9 +43,38 @@ func (r *Rig) startK3s(ctx context.Context) error {
 	return nil
 }
 
+// StoreEtcdSnapshot puts a snapshot of the server into the bucket, as k3s does
+// with --etcd-s3, and lists it. It gives its key and what takes it off the list.
+func (r *Rig) StoreEtcdSnapshot(ctx context.Context, server string, at time.Time) (key string, remove func(context.Context) error, err error) {
+	name := fmt.Sprintf("etcd-snapshot-%s-%d", server, at.Unix())
+	key = "k3s/" + name
+	body := []byte("what etcd held")
+	if err := (files{r}).Put(ctx, key, body); err != nil {
+		return "", nil, err
+	}
+	remove, err = r.listSnapshot(ctx, "s3-"+name,
+		map[string]any{
+			"snapshotName": name, "nodeName": server, "location": "s3://" + bucketName + "/" + key,
+			"s3": map[string]any{"endpoint": r.minioAddress(0), "bucket": bucketName, "prefix": "k3s", "region": "us-east-1"},
+		},
+		map[string]any{"creationTime": at.UTC().Format(time.RFC3339), "readyToUse": true, "size": strconv.Itoa(len(body))})
+	return key, remove, err
+}
+
 // AddEtcdSnapshot lists a snapshot that the server took at that moment, or
 // failed to take for the given reason, and gives what takes it off the list.
 func (r *Rig) AddEtcdSnapshot(ctx context.Context, server *corev1.Node, at time.Time, failure string) (remove func(context.Context) error, err error) {
+	name := fmt.Sprintf("etcd-snapshot-%s-%d", server.Name, at.Unix())
+	status := map[string]any{"creationTime": at.UTC().Format(time.RFC3339), "readyToUse": failure == "", "size": "6385Ki"}
+	if failure != "" {
+		delete(status, "size")
+		status["error"] = map[string]any{"time": at.UTC().Format(time.RFC3339), "message": failure}
+	}
+	return r.listSnapshot(ctx, "local-"+name,
+		map[string]any{"snapshotName": name, "nodeName": server.Name, "location": "file:///var/lib/rancher/k3s/server/db/snapshots/" + name}, status)
+}
+
+func (r *Rig) listSnapshot(ctx context.Context, name string, spec, status map[string]any) (remove func(context.Context) error, err error) {
 	cfg, err := r.RestConfig("admin")
 	if err != nil {
 		return nil, err
@@ -53,16 +83,8 @@ func (r *Rig) AddEtcdSnapshot(ctx context.Context, server *corev1.Node, at time.
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("etcd-snapshot-%s-%d", server.Name, at.Unix())
-	status := map[string]any{"creationTime": at.UTC().Format(time.RFC3339), "readyToUse": failure == "", "size": "6385Ki"}
-	if failure != "" {
-		delete(status, "size")
-		status["error"] = map[string]any{"time": at.UTC().Format(time.RFC3339), "message": failure}
-	}
 	obj := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "k3s.cattle.io/v1", "kind": "ETCDSnapshotFile", "metadata": map[string]any{"name": "local-" + name},
-		"spec":   map[string]any{"snapshotName": name, "nodeName": server.Name, "location": "file:///var/lib/rancher/k3s/server/db/snapshots/" + name},
-		"status": status,
+		"apiVersion": "k3s.cattle.io/v1", "kind": "ETCDSnapshotFile", "metadata": map[string]any{"name": name}, "spec": spec, "status": status,
 	}}
 	files := dyn.Resource(snapshotFiles)
 	made, err := files.Create(ctx, obj, metav1.CreateOptions{}) // its status is no subresource
