@@ -64,6 +64,7 @@ func newCommand() *cobra.Command {
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	fs := cmd.PersistentFlags()
 	fs.SortFlags = false
 	cmd.Flags().SortFlags = false
@@ -84,7 +85,7 @@ func newCommand() *cobra.Command {
 	fs.Uint64Var(&f.seed, "seed", 1, "`number` that the demo's chances follow")
 	fs.StringVar(&f.from, "from", "", "open a JSON `file` written by -o json (- for stdin)")
 
-	fs.StringVarP(&f.format, "output", "o", "", "`format` "+output.Formats+"; implies --once")
+	fs.StringVarP(&f.format, "output", "o", "", "`format`: "+strings.ReplaceAll(output.Formats, "|", ", ")+"; implies --once")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "look no longer than this `time`, then print what there is")
 	fs.BoolVar(&f.watch, "watch", false, "print again at every change; implies --once")
 	fs.StringVar(&f.theme, "theme", "auto", "`theme` "+strings.Join(themes.Names(), "|"))
@@ -178,7 +179,7 @@ func newLinks(f *flags) *cobra.Command {
 		Long: `links prints how sites reach each other, as measured from this machine by pings
 over the tailnet. With -o json it prints the whole document, for .links of it.`,
 		Example: `  geotop links
-  geotop links -o json | jq -r '.links[] | [.from, .to, .rttSeconds, .path] | @tsv'`,
+  geotop links -o json | jq -r '.links[] | [.from, .to, .rttSeconds] | @tsv'`,
 		Args: f.noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.once, f.list = true, view.Links()

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/geotop/geotop/text"
 )
 
 // geotop runs the command in this process.
@@ -121,5 +123,19 @@ func TestDoctor(t *testing.T) {
 	}
 	if code != 1 || strings.Contains(out+errs, "planted") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestHelpFits(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"links", "--help"}, {"doctor", "--help"}} {
+		out, errs, code := geotop(t, args...)
+		if code != 0 || errs != "" {
+			t.Fatalf("%v: exit code %d, %s", args, code, errs)
+		}
+		for line := range strings.Lines(out) {
+			if n := text.Width(strings.TrimRight(line, "\n")); n > 80 {
+				t.Errorf("%v: %d cells: %s", args, n, line)
+			}
+		}
 	}
 }
