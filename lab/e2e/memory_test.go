@@ -63,7 +63,8 @@ func TestStartDuringAnOutage(t *testing.T) {
 	}
 }
 
-// No credential of any account of the lab may be in what geotop keeps or prints.
+// No credential of any account of the lab, and no key of its bucket, may be in what
+// geotop keeps, prints or shows.
 func TestNoSecretsAreKept(t *testing.T) {
 	dir := t.TempDir()
 	env := []string{"XDG_STATE_HOME=" + dir}
@@ -72,7 +73,29 @@ func TestNoSecretsAreKept(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
-	kept := out + errs + readAll(t, dir)
+	// Every pane and its details, on a screen with room for them.
+	s := start(t, 200, 50, env, "--kubeconfig", shared.Kubeconfig("admin"), "--tailscale-socket", shared.TailscaleSocket("moka-1"))
+	shows(t, s, "24 pods ready", "store ok", "tailnet ok")
+	for _, pane := range []struct{ key, shows string }{
+		{"1", "curepipe"}, {"2", "moka-3"}, {"3", "moka-3"}, {"4", "code-home"}, {"5", "verified"}, {"6", "nextcloud"}, {"7", "postgres-2"}, {"8", "RegisteredNode"},
+	} {
+		if err := s.Type(pane.key); err != nil {
+			t.Fatal(err)
+		}
+		shows(t, s, pane.shows)
+		if err := s.Type("d"); err != nil {
+			t.Fatal(err)
+		}
+		shows(t, s, ". page") // the footer of details
+		if err := s.Type("q"); err != nil {
+			t.Fatal(err)
+		}
+		shows(t, s, pane.shows, "! problems")
+	}
+	screens := s.Raw()
+	s.Close()
+	printed, complaints, _ := once(t, env, "doctor", "--kubeconfig", shared.Kubeconfig("admin"))
+	kept := out + errs + screens + printed + complaints + readAll(t, dir)
 	for _, user := range rig.Users {
 		cfg, err := rig.LoadConfig(shared.Kubeconfig(user))
 		if err != nil {
