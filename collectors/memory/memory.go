@@ -35,6 +35,7 @@ const (
 	maxBytes  = 32 << 20 // of a file, compressed
 	maxPlain  = 512 << 20
 	maxStates = 20 // files kept, the newest
+	maxPods   = 5000
 )
 
 // Memory remembers one cluster. It is a collectors.Collector, to be the last of
@@ -115,11 +116,23 @@ func (m *Memory) Servers() []string {
 func (m *Memory) Facts(f *model.Facts) {
 	if f.Complete() {
 		m.mu.Lock()
-		m.last, m.fresh = model.Facts{Clusters: slices.Clone(f.Clusters), Stores: m.stores(f.Stores)}, true
+		m.last, m.fresh = model.Facts{Clusters: bounded(f.Clusters), Stores: m.stores(f.Stores)}, true
 		m.mu.Unlock()
 		return
 	}
 	f.Recall(m.before)
+}
+
+// bounded leaves out the pods of clusters that have very many: writing them takes
+// more memory than all the rest of geotop. Nodes, volumes and stores stay.
+func bounded(clusters []model.ClusterFacts) []model.ClusterFacts {
+	kept := slices.Clone(clusters)
+	for i := range kept {
+		if c := &kept[i]; len(c.Pods.Items) > maxPods {
+			c.Pods, c.Controllers = model.Section[model.Pod]{}, nil
+		}
+	}
+	return kept
 }
 
 // stores are those that were looked into, now or the last time.

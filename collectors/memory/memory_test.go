@@ -185,3 +185,26 @@ func TestOldStatesGo(t *testing.T) {
 		t.Error("the newest went")
 	}
 }
+
+// Of a very large cluster the pods are left out, and the rest is remembered.
+func TestVeryManyPodsAreLeftOut(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "geotop")
+	m := open(t, dir)
+	f := facts()
+	c := &f.Clusters[0]
+	for len(c.Pods.Items) <= maxPods {
+		c.Pods.Items = append(c.Pods.Items, c.Pods.Items[0])
+	}
+	m.Facts(&f)
+	if len(c.Pods.Items) <= maxPods {
+		t.Error("they were taken out of what is shown, too")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	m.Run(ctx, nil)
+	f = dead(model.SourceFailed)
+	open(t, dir).Facts(&f)
+	if c := f.Clusters[0]; len(c.Nodes.Items) != 1 || len(c.Pods.Items) != 0 || c.Pods.Source.Status != model.SourceFailed {
+		t.Errorf("%d nodes, %d pods, %s", len(c.Nodes.Items), len(c.Pods.Items), c.Pods.Source.Status)
+	}
+}
