@@ -179,7 +179,12 @@ func (s *s3) read(w http.ResponseWriter, r *http.Request, key string, now time.T
 // bucket is every object there is, by key. Its volumes' blocks are left out: what
 // looks for backups does not list them.
 func (s *sim) bucket(now time.Time) map[string]stored {
+	last := nights(now)[0]
+	if s.stored != nil && s.storedAt.Equal(last) { // it changes once a night
+		return s.stored
+	}
 	all := map[string]stored{}
+	s.stored, s.storedAt = all, last
 	for _, v := range s.volumes {
 		if v.backups == "never" {
 			continue

@@ -48,6 +48,9 @@ func (q *queue) Pop() any {
 
 // sim plays kubelets and control plane on the store's objects.
 type sim struct {
+	stored   map[string]stored // the bucket, as it was made last
+	storedAt time.Time
+
 	demo *Demo
 
 	mu        sync.Mutex // held while events play
