@@ -88,3 +88,13 @@ func (s *Set) World(now time.Time, opt model.Options) *model.World {
 		}
 	}
 }
+
+// Pause waits for d or until ctx ends: what a collector does between two looks.
+func Pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

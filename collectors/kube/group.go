@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -38,14 +39,14 @@ func (g *group) await(ctx context.Context) bool {
 		switch {
 		case apierrors.IsNotFound(err):
 			g.missing(g.none)
-			pause(ctx, deniedRetry)
+			collectors.Pause(ctx, deniedRetry)
 		case err != nil && outcome(err) == model.SourceFailed:
-			pause(ctx, time.Second)
+			collectors.Pause(ctx, time.Second)
 			g.api.waitAnswers(ctx)
 		case err != nil:
 			return true // may not ask for the group: the kinds themselves will tell
 		default:
-			pause(ctx, deniedRetry)
+			collectors.Pause(ctx, deniedRetry)
 		}
 	}
 	return false

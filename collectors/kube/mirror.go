@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -80,12 +81,12 @@ func (m *mirror[T]) run(ctx context.Context) {
 			continue
 		}
 		if errors.Is(err, errNoWatch) {
-			pause(ctx, m.listAgain())
+			collectors.Pause(ctx, m.listAgain())
 			continue
 		}
 		failures++
 		m.fail(err)
-		pause(ctx, m.delay(err, failures))
+		collectors.Pause(ctx, m.delay(err, failures))
 		if st := outcome(err); st == model.SourceFailed {
 			m.api.waitAnswers(ctx)
 		}
@@ -102,15 +103,6 @@ func (m *mirror[T]) delay(err error, n int) time.Duration {
 		d = max(d, time.Duration(s)*time.Second)
 	}
 	return d + time.Duration(rand.Int64N(int64(d/4)))
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // cycle lists when need be and then watches until the watch ends. A watch that

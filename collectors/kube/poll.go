@@ -8,6 +8,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -43,7 +44,7 @@ func (p *poller[T]) run(ctx context.Context) {
 		if err != nil && outcome(err) != model.SourceFailed {
 			delay = deniedRetry
 		}
-		pause(ctx, delay)
+		collectors.Pause(ctx, delay)
 		if err != nil {
 			p.api.waitAnswers(ctx)
 		}

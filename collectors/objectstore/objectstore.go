@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -194,18 +195,9 @@ func (c *Collector) scanOn(ctx context.Context, s *store, changed func()) {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-s.wake:
-			pause(ctx, time.Second) // backups end in flocks
+			collectors.Pause(ctx, time.Second) // backups end in flocks
 		}
 		timer.Stop()
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 

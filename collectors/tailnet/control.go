@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -67,7 +68,7 @@ func (c *control) run(ctx context.Context, changed func()) {
 		}
 		c.note(items, err)
 		changed()
-		pause(ctx, c.source.Interval)
+		collectors.Pause(ctx, c.source.Interval)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -145,11 +146,11 @@ func (p *pinger) pingOn(ctx context.Context, t *target, changed func()) {
 		}
 		switch {
 		case doubt && lost:
-			pause(ctx, min(lostAgain, p.again))
+			collectors.Pause(ctx, min(lostAgain, p.again))
 		case doubt:
-			pause(ctx, p.again)
+			collectors.Pause(ctx, p.again)
 		default:
-			pause(ctx, p.interval(t))
+			collectors.Pause(ctx, p.interval(t))
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/model"
 )
 
@@ -378,7 +379,7 @@ func (c *Collector) follow(ctx context.Context) {
 			}
 			resp.Body.Close()
 		}
-		pause(ctx, delay)
+		collectors.Pause(ctx, delay)
 	}
 }
 
@@ -395,14 +396,4 @@ func (c *Collector) Facts(f *model.Facts) {
 		c.control.fill(&facts)
 	}
 	f.Tailnets = append(f.Tailnets, facts)
-}
-
-// pause waits for d or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

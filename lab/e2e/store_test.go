@@ -3,17 +3,9 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"net"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +56,13 @@ func backupIs(claim string, want model.BackupState) func(w *model.World) error {
 func object(t *testing.T, key string) []byte {
 	t.Helper()
 	bucket := bucketClient(t)
+	body := get(t, bucket, key)
+	afterwards(t, func(ctx context.Context) error { return put(ctx, bucket, key, body) })
+	return body
+}
+
+func get(t testing.TB, bucket *minio.Client, key string) []byte {
+	t.Helper()
 	o, err := bucket.GetObject(t.Context(), shared.BucketName(), key, minio.GetObjectOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +71,6 @@ func object(t *testing.T, key string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	afterwards(t, func(ctx context.Context) error { return put(ctx, bucket, key, body) })
 	return body
 }
 
@@ -458,139 +456,4 @@ func (s elsewhere) Follow(w *model.World) bool {
 		other.BackupTargets = append(other.BackupTargets, &moved)
 	}
 	return s.Collector.Follow(&other)
-}
-
-// A bucket that others use too: what is theirs neither hides our backups nor
-// makes finding them dear.
-func TestForeignKeys(t *testing.T) {
-	const foreign, name = 100_000, "shared-with-others"
-	bucket := bucketClient(t)
-	if err := bucket.MakeBucket(t.Context(), name, minio.MakeBucketOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	const like = "photos/first.jpg"
-	if _, err := bucket.PutObject(t.Context(), name, like, strings.NewReader("x"), 1, minio.PutObjectOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := shared.PlantObjects(name, like, func(yield func(string) bool) {
-		for i := range foreign {
-			key := fmt.Sprintf("photos/%03d/%05d.jpg", i%100, i)
-			if i%2 == 0 { // in the midst of ours
-				key = fmt.Sprintf("backupstore/volumes/de/strange-%05d", i)
-			}
-			if !yield(key) {
-				return
-			}
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	c := reader(t, shared.Kubeconfig("viewer"))
-	w := open(t, c).until("volumes", func(w *model.World) error {
-		if len(w.Volumes) != 4 || volume(w, "code-home").Backup.Name == "" {
-			return errors.New("not yet")
-		}
-		return nil
-	})
-	for _, v := range w.Volumes {
-		key := longhorn.BackupKey(v.Name, v.Backup.Name)
-		o, err := bucket.GetObject(t.Context(), shared.BucketName(), key, minio.GetObjectOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := bucket.PutObject(t.Context(), name, key, bytes.NewReader(body), int64(len(body)), minio.PutObjectOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	store := objectstore.New(objectstore.Config{Every: time.Second, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) }})
-	w = open(t, c, elsewhere{store, "s3://" + name + "@us-east-1/"}).until("verified", func(w *model.World) error {
-		for _, v := range w.Volumes {
-			if v.Backup.State != model.BackupVerified {
-				return fmt.Errorf("%s is %s", v.PVC, v.Backup.State)
-			}
-		}
-		return nil
-	})
-	f := w.Stores[0]
-	t.Logf("%d foreign keys: %d listings, %d reads", foreign, f.Lists, f.Reads)
-	if f.Lists < 50 || f.Lists > 70 || len(f.Backups) != 4 {
-		t.Errorf("%d listings for %d backups", f.Lists, len(f.Backups))
-	}
-}
-
-// A store behind TLS is believed only when its certificate is signed by whom the
-// Secret names.
-func TestStoreBehindTLS(t *testing.T) {
-	to, err := url.Parse(shared.StoreEndpoint(0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host }}
-	srv := httptest.NewUnstartedServer(proxy)
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-	srv.StartTLS()
-	defer srv.Close()
-	there := func(d map[string][]byte) { d["AWS_ENDPOINTS"] = []byte(srv.URL) }
-	e := lookIn(t, there)
-	w := e.until("refused", func(w *model.World) error {
-		if s := source(w, "store/default"); s.Status != model.SourceFailed || !strings.Contains(s.Error, "unknown authority") {
-			return fmt.Errorf("%s: %s", s.Status, s.Error)
-		}
-		return nil
-	})
-	if w.Status != model.Unknown || source(w, model.SourceVolumes).Status != model.SourceOK {
-		t.Error(describe(w))
-	}
-	e = lookIn(t, func(d map[string][]byte) {
-		there(d)
-		d["AWS_CERT"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
-	})
-	w = e.until("verified", backupIs("code-home", model.BackupVerified))
-	if h := w.Stores[0].Health; !w.Stores[0].TLS || h == nil || !h.Writable {
-		t.Errorf("%+v, health %+v", w.Stores[0], h)
-	}
-}
-
-// A store, and a daemon, that take every connection and never say a word: the
-// rest is on the screen while they are still waited for, and stays.
-func TestSourcesThatHang(t *testing.T) {
-	allWell(t)
-	proxy, err := rig.NewProxy(strings.TrimPrefix(shared.StoreEndpoint(0), "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	proxy.Set(rig.Slow{Hang: true})
-	socket := mute(t)
-	s := start(t, 120, 40, nil, "--kubeconfig", shared.Kubeconfig("viewer"), "--s3-endpoint", "http://"+proxy.Address(), "--tailscale-socket", socket)
-	shows(t, s, "curepipe", "24 pods ready", "store …", "tailnet …")
-	shows(t, s, "store down", "tailnet down", "no answer in time", "api ok", "longhorn ok")
-	if strings.Contains(s.Screen(), "all is well") {
-		t.Errorf("all is well, it says:\n%s", s.Screen())
-	}
-	leaves(t, s)
-	proxy.Set(rig.Slow{})
-	out, errs, code := once(t, nil, "--kubeconfig", shared.Kubeconfig("viewer"), "--s3-endpoint", "http://"+proxy.Address(), "--no-ping", "-o", "jsonpath={.volumes[*].lastBackup.state}")
-	if code != 0 || out != "verified verified verified verified\n" {
-		t.Errorf("exit code %d: %s%s", code, out, errs)
-	}
-}
-
-// mute is a socket that takes connections and never answers.
-func mute(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "gt") // a socket's path must be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("unix", filepath.Join(dir, "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close(); os.RemoveAll(dir) })
-	return l.Addr().String() // the kernel takes connections by itself
 }
