@@ -48,9 +48,10 @@ soak: ## ten minutes of trouble in a lab of its own: geotop must not grow, race 
 	cd lab && $(GO) run . soak
 
 bench-scale: ## the whole process on 1000 nodes in 50 sites with 20,000 pods; some ten minutes
-	cd lab && $(GO) build -o ../dist/lab .
+	$(GO) build -o dist/geotop ./cmd/geotop
+	cd lab && $(GO) build -o ../dist/lab . && $(GO) build -o ../dist/hello ./bench/hello
 	set -e; d=$$(mktemp -d)/lab; trap 'dist/lab down --dir '$$d EXIT; \
-	dist/lab up --dir $$d --nodes 1000 --sites 50 --pods 20000 --no-metrics --ttl 1h && dist/lab bench --dir $$d
+	dist/lab up --dir $$d --nodes 1000 --sites 50 --pods 20000 --no-metrics --ttl 1h && dist/lab bench --dir $$d --geotop dist/geotop --hello dist/hello
 
 lab: ## a small lab to try geotop on: make lab, then eval what it prints
 	cd lab && $(GO) run . up

@@ -21,7 +21,8 @@ import (
 )
 
 func newBench() *cobra.Command {
-	return &cobra.Command{Use: "bench", Short: "measure geotop on the lab that is up: times, CPU, memory, bytes", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+	var geotop, hello string
+	cmd := &cobra.Command{Use: "bench", Short: "measure geotop on the lab that is up: times, CPU, memory, bytes", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		_, s, err := status()
 		if err != nil {
 			return err
@@ -33,15 +34,24 @@ func newBench() *cobra.Command {
 		defer os.RemoveAll(tmp)
 		ctx, cancel := context.WithTimeout(cmd.Context(), 15*time.Minute)
 		defer cancel()
-		cfg := bench.Config{Dir: s.Dir, API: strings.TrimPrefix(s.API, "https://"), Out: cmd.OutOrStdout(), Geotop: filepath.Join(tmp, "geotop"), Hello: filepath.Join(tmp, "hello")}
-		if err := build(ctx, "..", cfg.Geotop, "./cmd/geotop"); err != nil {
-			return err
+		cfg := bench.Config{Dir: s.Dir, API: strings.TrimPrefix(s.API, "https://"), Out: cmd.OutOrStdout(), Geotop: geotop, Hello: hello}
+		if cfg.Geotop == "" {
+			cfg.Geotop = filepath.Join(tmp, "geotop")
+			if err := build(ctx, "..", cfg.Geotop, "./cmd/geotop"); err != nil {
+				return err
+			}
 		}
-		if err := build(ctx, ".", cfg.Hello, "./bench/hello"); err != nil {
-			return err
+		if cfg.Hello == "" {
+			cfg.Hello = filepath.Join(tmp, "hello")
+			if err := build(ctx, ".", cfg.Hello, "./bench/hello"); err != nil {
+				return err
+			}
 		}
 		return bench.Run(ctx, cfg)
 	}}
+	cmd.Flags().StringVar(&geotop, "geotop", "", "`binary` to measure (default: this checkout's, built now)")
+	cmd.Flags().StringVar(&hello, "hello", "", "`binary` of the framework's hello (default: built now)")
+	return cmd
 }
 
 func newPictures() *cobra.Command {

@@ -48,6 +48,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if err := calm(ctx, cfg.Out); err != nil {
+		return err
+	}
 	fmt.Fprintf(cfg.Out, "cluster: %d nodes in %d sites, %d pods; load of this machine: %s\n", sum.nodes, sum.sites, sum.pods, loadAverage())
 	floor, err := measureFloor(ctx, rc, cfg.Out)
 	if err != nil {
@@ -57,6 +60,53 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	return measureStart(ctx, cfg)
+}
+
+// A lab that just came up is still at work, and would be measured along.
+const (
+	calmShare = 0.25 // of the processors at work, at most
+	calmAfter = 3 * time.Minute
+)
+
+// calm waits until the machine has little else to do, and says what was left.
+func calm(ctx context.Context, out io.Writer) error {
+	began := time.Now()
+	busy, total, err := processorTime()
+	for err == nil {
+		if err = until(ctx, time.Now().Add(3*time.Second)); err != nil {
+			return err
+		}
+		var b, t int
+		if b, t, err = processorTime(); err != nil {
+			return err
+		}
+		share := float64(b-busy) / float64(max(1, t-total))
+		if waited := time.Since(began); share < calmShare || waited > calmAfter {
+			fmt.Fprintf(out, "waited %d s for the lab to come to rest: %.0f %% of this machine's processors are still at work\n", int(waited.Seconds()), share*100)
+			return nil
+		}
+		busy, total = b, t
+	}
+	return err
+}
+
+// processorTime is how many ticks all processors have worked, and how many went by.
+func processorTime() (busy, total int, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n") // cpu user nice system idle iowait irq softirq steal
+	for i, field := range strings.Fields(line)[1:] {
+		ticks, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		if total += ticks; i != 3 && i != 4 {
+			busy += ticks
+		}
+	}
+	return busy, total, nil
 }
 
 // size is what the cluster holds.
