@@ -22,16 +22,17 @@ var allowed = map[string][]string{
 	"keymap":                 {},
 	"collectors":             {"model"},
 	"collectors/kube":        {"collectors", "model"},
+	"collectors/links":       {"collectors", "model"},
 	"collectors/memory":      {"model"},
 	"collectors/objectstore": {"collectors", "model"},
 	"collectors/tailnet":     {"collectors", "model"},
 	"demo":                   {},
-	"demo/still":             {"collectors", "collectors/kube", "collectors/objectstore", "collectors/tailnet", "demo", "model"},
+	"demo/still":             {"collectors", "collectors/kube", "collectors/links", "collectors/objectstore", "collectors/tailnet", "demo", "model"},
 	"view":                   {"model", "text", "themes"},
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"collectors", "collectors/kube", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "themes", "ui", "view"},
+	"cmd/geotop":             {"collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

@@ -84,7 +84,7 @@ func nodeAnnotations(m *machine) map[string]string {
 		"k3s.io/node-args": `["agent","--flannel-iface","tailscale0"]`,
 	}
 	if m.server {
-		a["k3s.io/node-args"] = `["server","--flannel-iface","tailscale0"]`
+		a["k3s.io/node-args"] = `["server","--flannel-iface","tailscale0","--etcd-expose-metrics"]`
 		a["etcd.k3s.cattle.io/node-address"] = m.address()
 		a["etcd.k3s.cattle.io/node-name"] = fmt.Sprintf("%s-%08x", m.name, uint32(hash("etcd", m.name)))
 	}

@@ -17,6 +17,9 @@ const tailnetName = "demo.ts.net"
 // vantage is the machine geotop runs on in a demo: one that no scenario cuts off.
 const vantage = "flacq-1"
 
+// viaRelay is how much longer a packet and its answer take over the relay.
+const viaRelay = 130 * time.Millisecond
+
 // relayCode names the one DERP region.
 const relayCode = "jnb"
 
@@ -190,13 +193,9 @@ func (s *sim) tailPing(ip string, now time.Time) map[string]any {
 		answer["Err"] = "no answer"
 		return answer
 	}
-	rtt := time.Millisecond
-	if m.site != from.site {
-		rtt = 2 * (s.uplinkOf(m.site).oneWay + s.uplinkOf(from.site).oneWay)
-	}
-	rtt += time.Duration(s.chance(900, "rtt", m.name, now.Unix()/60)) * time.Microsecond
+	rtt := s.between(from, m) + time.Duration(s.chance(900, "rtt", m.name, now.Unix()/60))*time.Microsecond
 	if s.relayed[houses(from.site, m.site)] {
-		answer["DERPRegionCode"], rtt = relayCode, rtt+130*time.Millisecond
+		answer["DERPRegionCode"] = relayCode
 	} else {
 		answer["Endpoint"] = s.endpoint(m)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
-	cmd.AddCommand(newUp(), newBuild(), newBench(), newSoak(), newPictures(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(),
+	cmd.AddCommand(newUp(), newBuild(), newBench(), newSoak(), newPictures(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(), newEtcd(),
 		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
 	return cmd
 }
@@ -51,6 +52,8 @@ func newUp() *cobra.Command {
 	fs.DurationVar(&cfg.Tolerations, "tolerations", 10*time.Second, "how long pods stay on a lost machine")
 	fs.DurationVar(&cfg.Lease, "lease", 0, "how long a machine's heartbeat holds (default 8s; 40s for more than 100 nodes)")
 	fs.Float64Var(&cfg.EvictRate, "evict-rate", 0.1, "machines a second and house that pods are evicted from")
+	fs.IntVar(&cfg.Etcd, "etcd", 0, "so many etcd members, one in each of the first houses, cut with it (default one, in none)")
+	fs.DurationVar(&cfg.EtcdDelay, "etcd-delay", 0, "from one etcd member to another, each way")
 	fs.BoolVar(&cfg.NoMetrics, "no-metrics", false, "no metrics-server")
 	fs.BoolVar(&cfg.NoTailnet, "no-tailnet", false, "no tailnet (labs of more than 30 machines have none)")
 	fs.BoolVar(&cfg.NoLonghorn, "no-longhorn", false, "no Longhorn (labs of more than 30 machines have none)")
@@ -191,6 +194,20 @@ func newSocket() *cobra.Command {
 		}}
 }
 
+func newEtcd() *cobra.Command {
+	return &cobra.Command{Use: "etcd", Short: "print the flags that show geotop the metrics of the members in houses", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, s, err := status()
+			if err != nil {
+				return err
+			}
+			for _, machine := range slices.Sorted(maps.Keys(s.Etcd)) {
+				fmt.Fprintf(cmd.OutOrStdout(), "--etcd-metrics %s=%s\n", machine, s.Etcd[machine])
+			}
+			return nil
+		}}
+}
+
 func newAPI() *cobra.Command {
 	verbs := []string{"stop", "start", "second"}
 	return &cobra.Command{Use: "api stop|start|second", Short: "kill the API server, start it again on the same data, or start a second one and print its address", Args: cobra.ExactArgs(1), ValidArgs: verbs,
@@ -214,6 +231,7 @@ func newAPI() *cobra.Command {
 func newSlow() *cobra.Command {
 	var s rig.Slow
 	var reset bool
+	etcd := ""
 	cmd := &cobra.Command{Use: "slow", Short: "a bad way to the API: prints the kubeconfig that takes it; called again, changes it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := current()
@@ -223,6 +241,9 @@ func newSlow() *cobra.Command {
 			how, err := json.Marshal(s)
 			if err != nil {
 				return err
+			}
+			if etcd != "" {
+				return tell("slow-etcd", url.Values{"how": {string(how)}, "house": {etcd}})
 			}
 			body, err := ask(d, "slow", url.Values{"how": {string(how)}, "reset": {strconv.FormatBool(reset)}})
 			if err != nil {
@@ -239,6 +260,7 @@ func newSlow() *cobra.Command {
 	fs.BoolVar(&s.Hang, "hang", false, "connections stay open, nothing passes")
 	fs.BoolVar(&s.Refuse, "refuse", false, "new connections are refused")
 	fs.Float64Var(&s.Drop, "drop", 0, "chance that a chunk of data resets its connection")
+	fs.StringVar(&etcd, "etcd", "", "not to the API, but from the other etcd members to the one in this `house`")
 	fs.BoolVar(&reset, "reset", false, "also cut the connections under way")
 	return cmd
 }

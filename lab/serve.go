@@ -214,6 +214,12 @@ func (c *control) do(ctx context.Context, verb string, q url.Values) ([]byte, er
 		return []byte(address + "\n"), err
 	case "slow":
 		return c.slow(q)
+	case "slow-etcd":
+		var s rig.Slow
+		if err := json.Unmarshal([]byte(q.Get("how")), &s); err != nil {
+			return nil, err
+		}
+		return nil, c.rig.SlowEtcd(q.Get("house"), s)
 	default:
 		return nil, fmt.Errorf("no verb %q", verb)
 	}

@@ -124,12 +124,11 @@ func (c *Cluster) etcdOver(l *Link) string {
 	if c.Heartbeat == 0 || l.RTT == 0 || !votes(l.From) || !votes(l.To) {
 		return ""
 	}
-	ms := func(seconds float64) int { return int(seconds*1000 + 0.5) }
 	switch {
 	case l.RTT > c.Heartbeat:
-		return fmt.Sprintf("etcd voters %d ms apart, more than a heartbeat (%d ms)", ms(l.RTT), ms(c.Heartbeat))
+		return fmt.Sprintf("etcd voters %d ms apart, more than a heartbeat (%d ms)", millis(l.RTT), millis(c.Heartbeat))
 	case 10*l.RTT > c.Election:
-		return fmt.Sprintf("etcd voters %d ms apart, and an election timeout (%d ms) of less than ten round trips", ms(l.RTT), ms(c.Election))
+		return fmt.Sprintf("etcd voters %d ms apart, and an election timeout (%d ms) of less than ten round trips", millis(l.RTT), millis(c.Election))
 	default:
 		return ""
 	}

@@ -51,6 +51,7 @@ type document struct {
 	Tailnets      []*Tailnet    `json:"tailnets"`
 	Peers         []*Peer       `json:"peers"`
 	Links         []*Link       `json:"links"`
+	Measured      []*WayFacts   `json:"measured"`
 	Volumes       []*Volume     `json:"volumes"`
 	Backups       backupsJSON   `json:"backups"`
 	Longhorn      longhornJSON  `json:"longhorn"`
@@ -139,6 +140,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Tailnets:      list(w.Tailnets),
 		Peers:         list(w.Peers),
 		Links:         list(w.Links),
+		Measured:      []*WayFacts{},
 		Volumes:       list(w.Volumes),
 		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},
 		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Snapshots: []*Snapshot{}, Settings: []*Setting{}},
@@ -157,6 +159,10 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		}
 	}
 	d.writeLonghorn(w)
+	for _, f := range w.facts.Ways {
+		f.Name, f.Members, f.Ways = f.Source.Name, list(f.Members), list(f.Ways)
+		d.Measured = append(d.Measured, &f)
+	}
 	for _, c := range w.facts.Clusters {
 		for _, s := range c.Controllers {
 			d.Controllers = append(d.Controllers, s.Items...)
@@ -255,6 +261,14 @@ func Read(r io.Reader) (Facts, time.Time, error) {
 		}
 		f.Stores = append(f.Stores, *s)
 	}
+	for _, m := range d.Measured {
+		for _, src := range d.Sources {
+			if src.Cluster == m.Cluster && src.Name == m.Name {
+				m.Source = src
+			}
+		}
+		f.Ways = append(f.Ways, *m)
+	}
 	return f, d.GeneratedAt, nil
 }
 
@@ -284,6 +298,7 @@ func (d *document) check() error {
 		holes("backups.jobs", d.Backups.Jobs, func(j *RecurringJob) bool { return j != nil }),
 		holes("backups.system", d.Backups.System, func(s *SystemBackup) bool { return s != nil }),
 		holes("backups.etcd", d.Backups.Etcd, func(s *EtcdSnapshot) bool { return s != nil }),
+		holes("measured", d.Measured, func(f *WayFacts) bool { return f != nil }),
 		holes("podSpecs", d.PodSpecs, func(s *PodSpec) bool { return s != nil }),
 	} {
 		if err != nil {

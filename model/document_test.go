@@ -10,6 +10,14 @@ import (
 )
 
 // A saved World opens as the World it was: same findings, same document.
+func TestTimesOutliveTheDocument(t *testing.T) {
+	for us := range 100_000 {
+		if d := time.Duration(us*37) * time.Microsecond; duration(seconds(d)) != d {
+			t.Fatalf("%v came back as %v", d, duration(seconds(d)))
+		}
+	}
+}
+
 func TestDocumentRoundTrip(t *testing.T) {
 	b := houses()
 	d := b.deployment("blog", "moka-2", "flacq-2")

@@ -106,6 +106,11 @@ type Member struct {
 	Address string `json:"address,omitempty"` // other members reach it at
 	Voter   bool   `json:"voter"`             // a learner has no vote
 	Alive   bool   `json:"alive"`             // its node gives a sign of life
+	// What its metrics say, nil or nothing where they are not read.
+	ID         string  `json:"id,omitempty"`
+	Leader     *bool   `json:"leader,omitempty"`
+	SeesLeader *bool   `json:"seesLeader,omitempty"`
+	WALSync    float64 `json:"walFsyncSeconds,omitempty"` // 99th percentile
 }
 
 const (
@@ -142,6 +147,25 @@ func (n *Node) k3sFlag(flag string) (values []string, told bool) {
 		}
 	}
 	return values, true
+}
+
+// k3sSwitch reports whether the node's k3s was started with a flag that is on or off.
+func (n *Node) k3sSwitch(flag string) bool {
+	var args []string
+	if json.Unmarshal([]byte(n.Annotations[k3sArgs]), &args) != nil {
+		return false
+	}
+	on := false
+	for i, a := range args {
+		value, joined := strings.CutPrefix(a, flag+"=")
+		switch {
+		case joined:
+			on = value != "false"
+		case a == flag:
+			on = i+1 == len(args) || args[i+1] != "false"
+		}
+	}
+	return on
 }
 
 // etcdTimes gives etcd's heartbeat interval and election timeout in seconds: as
@@ -277,6 +301,21 @@ func (w *World) judgeEtcdSnapshots(c *Cluster) {
 		w.Hints = append(w.Hints, fmt.Sprintf("every recent etcd snapshot of %s lies in %s alone; k3s can send them to a bucket too (--etcd-s3)", c.Name, sum.homes[0]))
 	}
 }
+
+// judgeMembers reports what etcd's own metrics show to be the matter.
+func (w *World) judgeMembers(c *Cluster) {
+	for _, m := range c.Members {
+		if m.SeesLeader != nil && !*m.SeesLeader {
+			w.reason(Warning, c.Name, m.Site, "etcd/"+m.Node, "this etcd member sees no leader")
+		}
+		if m.WALSync > c.Heartbeat {
+			w.reason(Warning, c.Name, m.Site, "etcd/"+m.Node,
+				fmt.Sprintf("its disk takes %d ms to write etcd's log, more than a heartbeat (%d ms)", millis(m.WALSync), millis(c.Heartbeat)))
+		}
+	}
+}
+
+func millis(seconds float64) int { return int(seconds*1000 + 0.5) }
 
 // judgeVersions reports kubelets that the API server's version does not support,
 // and control planes halfway through an upgrade.

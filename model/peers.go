@@ -199,12 +199,12 @@ type Link struct {
 	From      string   `json:"from"`
 	To        string   `json:"to"`
 	RTT       float64  `json:"rttSeconds"` // of the nearest pair; 0 when nothing answered
-	Loss      float64  `json:"loss"`       // 0 to 1
+	Loss      *float64 `json:"loss"`       // 0 to 1; nil where nobody counts it
 	Path      PathKind `json:"path"`       // the worst one in use
 	Via       []string `json:"via"`
-	Answering int      `json:"answering"` // peers of To that answered
-	Peers     int      `json:"peers"`     // peers of To that were asked
-	Source    string   `json:"source"`    // who measured: "ping"
+	Answering int      `json:"answering"` // of Peers
+	Peers     int      `json:"peers"`     // machines of To that were asked, or pairs that were measured
+	Source    string   `json:"source"`    // who measured: ByPing, ByEtcd or ByPrometheus
 	Problem   string   `json:"problem,omitempty"`
 }
 
@@ -242,8 +242,8 @@ func (w *World) PublicAddresses(site string) []string {
 	return all
 }
 
-// addLinks gathers our own pings into links between sites.
-func (w *World) addLinks() {
+// addPings gathers our own pings into links between sites.
+func (w *World) addPings() {
 	from := w.Here()
 	byTo := map[string]*Link{}
 	sent, lost := map[string]int{}, map[string]int{}
@@ -253,7 +253,7 @@ func (w *World) addLinks() {
 		}
 		l := byTo[p.Site]
 		if l == nil {
-			l = &Link{From: from, To: p.Site, Source: "ping", Via: []string{}}
+			l = &Link{From: from, To: p.Site, Source: ByPing, Via: []string{}}
 			byTo[p.Site] = l
 			w.Links = append(w.Links, l)
 		}
@@ -276,11 +276,11 @@ func (w *World) addLinks() {
 	}
 	for _, l := range w.Links {
 		if sent[l.To] > 0 {
-			l.Loss = float64(lost[l.To]) / float64(sent[l.To])
+			share := float64(lost[l.To]) / float64(sent[l.To])
+			l.Loss = &share
 		}
 		l.Problem = w.linkProblem(l)
 	}
-	slices.SortFunc(w.Links, func(a, b *Link) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })
 }
 
 func worsePath(a, b PathKind) bool {
@@ -301,8 +301,8 @@ func (w *World) linkProblem(l *Link) string {
 		}
 	}
 	switch {
-	case l.Loss >= highLoss:
-		return fmt.Sprintf("%d %% of pings lost", int(l.Loss*100+0.5))
+	case l.Loss != nil && *l.Loss >= highLoss:
+		return fmt.Sprintf("%d %% of pings lost", int(*l.Loss*100+0.5))
 	default:
 		return ""
 	}

@@ -15,6 +15,7 @@ func (w *World) judge() {
 	for _, c := range w.Clusters {
 		w.judgeSources(c.Name)
 		w.judgeControlPlane(c)
+		w.judgeMembers(c)
 		w.judgeEtcdSnapshots(c)
 		w.judgeVersions(c)
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"time"
 )
@@ -108,5 +109,7 @@ type Section[T any] struct {
 	Items  []*T
 }
 
-func seconds(d time.Duration) float64  { return float64(d.Microseconds()) / 1e6 }
-func duration(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func seconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e6 }
+
+// duration rounds, as a fraction such as 0.004043 has no exact form.
+func duration(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }

@@ -18,6 +18,7 @@ type Facts struct {
 	Clusters []ClusterFacts
 	Tailnets []TailnetFacts
 	Stores   []StoreFacts
+	Ways     []WayFacts
 }
 
 // ClusterFacts is what is known of one cluster.
@@ -134,7 +135,11 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		c := &f.Clusters[i]
 		w.Clusters = append(w.Clusters, newCluster(c, w.clusterNodes(c.Name)))
 	}
-	w.addLinks()
+	w.addPings()
+	for i := range f.Ways {
+		w.addWays(&f.Ways[i], opt.StaleAfter)
+	}
+	w.sortLinks()
 	for i := range f.Stores {
 		s := f.Stores[i]
 		w.addStore(&s, opt.StaleAfter)

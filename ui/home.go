@@ -84,7 +84,7 @@ const lately = 8
 
 // drawLately lists the newest events where there is room left.
 func (a *App) drawLately(width, height int) []string {
-	layout, cells := a.table(view.Events(), width, min(lately, height-1))
+	layout, cells := table(a.world, view.Events(), width, min(lately, height-1))
 	lines := []string{a.theme.Paint(themes.Title, "Lately")}
 	for _, c := range cells {
 		lines = append(lines, layout.Row(a.theme, layout.Pick(c), true))
@@ -93,9 +93,9 @@ func (a *App) drawLately(width, height int) []string {
 }
 
 // table lays out the first rows of a list, without a cursor.
-func (a *App) table(l view.List, width, most int) (view.Layout, [][]view.Cell) {
-	rows := l.Rows(a.world, view.Query{Sort: -1})
-	infos := l.Columns(a.world)
+func table(w *model.World, l view.List, width, most int) (view.Layout, [][]view.Cell) {
+	rows := l.Rows(w, view.Query{Sort: -1})
+	infos := l.Columns(w)
 	all := make([]int, len(infos))
 	for i := range infos {
 		all[i] = i

@@ -263,7 +263,7 @@ func Links() List {
 			{ColumnInfo: ColumnInfo{Title: "TO", Min: 5, Ideal: 9, Max: 20, Middle: true}, cell: func(_ *model.World, l *model.Link) Cell { return strong(l.To) }},
 			{ColumnInfo: ColumnInfo{Title: "RTT", Rank: 1, Min: 6, Right: true}, cell: linkRTT,
 				compare: func(_ *model.World, a, b *model.Link) int { return cmp.Compare(b.RTT, a.RTT) }},
-			{ColumnInfo: ColumnInfo{Title: "LOSS", Rank: 2, Min: 4, Right: true}, cell: func(_ *model.World, l *model.Link) Cell { return loss(l.Loss) }},
+			{ColumnInfo: ColumnInfo{Title: "LOSS", Rank: 2, Min: 4, Right: true}, cell: linkLoss},
 			{ColumnInfo: ColumnInfo{Title: "PATH", Rank: 1, Min: 6, Ideal: 8, Max: 14}, cell: func(_ *model.World, l *model.Link) Cell { return pathCell(l.Path, strings.Join(l.Via, " ")) }},
 			{ColumnInfo: ColumnInfo{Title: "ANSWER", Rank: 4, Min: 6, Right: true}, cell: func(_ *model.World, l *model.Link) Cell {
 				return alert(fmt.Sprintf("%d/%d", l.Answering, l.Peers), worseThan(l.Answering < l.Peers, l.Severity()))
@@ -274,6 +274,13 @@ func Links() List {
 		note:    func(_ *model.World, l *model.Link) string { return l.Problem },
 		details: func(*model.World, *model.Link) []Line { return nil },
 	}
+}
+
+func linkLoss(_ *model.World, l *model.Link) Cell {
+	if l.Loss == nil {
+		return dim("-")
+	}
+	return loss(*l.Loss)
 }
 
 func linkRTT(_ *model.World, l *model.Link) Cell {

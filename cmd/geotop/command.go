@@ -29,6 +29,8 @@ type flags struct {
 	write, low, noQuery bool
 	socket, s3, deep    string
 	headscale           string
+	prometheus          string
+	etcd                map[string]string
 	noPing, noState     bool
 
 	once, check, watch bool
@@ -75,6 +77,8 @@ func newCommand() *cobra.Command {
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
 	fs.StringVar(&f.headscale, "headscale", "", "`URL` of the Headscale to ask where no tailscaled runs; its key is in $GEOTOP_HEADSCALE_API_KEY")
+	fs.StringToStringVar(&f.etcd, "etcd-metrics", nil, "`node=URL` of an etcd member's metrics, where k3s does not expose them")
+	fs.StringVar(&f.prometheus, "prometheus", "", "`URL` of a Prometheus that has etcd's or ping_exporter's metrics; a token for it is in $GEOTOP_PROMETHEUS_TOKEN")
 	fs.BoolVar(&f.noPing, "no-ping", false, "send no pings over the tailnet")
 	fs.StringVar(&f.s3, "s3-endpoint", "", "`URL` of the object store, when the one in the cluster's credentials is of no use here")
 	fs.StringVar(&f.deep, "deep", "", "also look for the blocks of each volume's newest backup, and read so `many` of them; all: of all backups")
@@ -176,8 +180,10 @@ func newLinks(f *flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "links",
 		Short: "the ways between sites: round trip, loss, direct or relayed",
-		Long: `links prints how sites reach each other, as measured from this machine by pings
-over the tailnet. With -o json it prints the whole document, for .links of it.`,
+		Long: `links prints how sites reach each other: as measured from this machine by pings
+over the tailnet, and from others by etcd (k3s server --etcd-expose-metrics) or
+by what a Prometheus knows (--prometheus). With -o json it prints the whole
+document, for .links of it.`,
 		Example: `  geotop links
   geotop links -o json | jq -r '.links[] | [.from, .to, .rttSeconds] | @tsv'`,
 		Args: f.noArguments,

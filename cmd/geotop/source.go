@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/links"
 	"github.com/geotop/geotop/collectors/memory"
 	"github.com/geotop/geotop/collectors/objectstore"
 	"github.com/geotop/geotop/collectors/tailnet"
@@ -60,7 +62,11 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), f.remember(name, cfg.Host), store, opt)
+		ways, err := f.ways()
+		if err != nil {
+			return nil, err
+		}
+		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, f.remember(name, cfg.Host)}, opt)
 	}
 }
 
@@ -113,10 +119,35 @@ func (f *flags) tailnet() tailnet.Config {
 const (
 	pingEvery    = 20 * time.Second
 	pingEveryLow = 2 * time.Minute
+	waysEveryLow = 5 * time.Minute // a member's metrics are some 15 kB
 )
 
-// live collects from a cluster and from the tailnet below it.
-func live(kc kube.Config, tail tailnet.Config, past *memory.Memory, store objectstore.Config, opt model.Options) (*source, error) {
+// ways says who else measures links.
+func (f *flags) ways() (links.Config, error) {
+	cfg := links.Config{Etcd: f.etcd, Prometheus: f.prometheus, Token: os.Getenv("GEOTOP_PROMETHEUS_TOKEN")}
+	if f.low {
+		cfg.Every = waysEveryLow
+	}
+	for _, at := range append(slices.Collect(maps.Values(f.etcd)), f.prometheus) {
+		if u, err := url.Parse(at); at != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return cfg, usage("%q is no URL of http or https", at)
+		}
+	}
+	return cfg, nil
+}
+
+// parts is what a live source is made of.
+type parts struct {
+	kube    kube.Config
+	tailnet tailnet.Config
+	links   links.Config
+	store   objectstore.Config
+	past    *memory.Memory // nil when nothing is kept
+}
+
+// live collects from a cluster, from the tailnet below it and from its buckets.
+func live(p parts, opt model.Options) (*source, error) {
+	kc, tail, past, store := p.kube, p.tailnet, p.past, p.store
 	kc.Rest.UserAgent = "geotop/" + versionString()
 	now := kc.Now
 	if past != nil {
@@ -126,10 +157,9 @@ func live(kc kube.Config, tail tailnet.Config, past *memory.Memory, store object
 	if err != nil {
 		return nil, usage("%w", err)
 	}
-	tail.Now = now
-	store.Now = now
+	tail.Now, store.Now, p.links.Now = now, now, now
 	store.Secret = func(ctx context.Context, _, secret string) (map[string][]byte, error) { return c.Secret(ctx, secret) }
-	list := []collectors.Collector{c, tailnet.New(tail), objectstore.New(store)}
+	list := []collectors.Collector{c, tailnet.New(tail), objectstore.New(store), links.New(p.links)}
 	if past != nil {
 		list = append(list, past) // the last: it fills in what the others lack
 	}
@@ -143,7 +173,10 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 		return nil, usage("%w", err)
 	}
 	cluster := kube.Config{Name: d.ClusterName(), Rest: d.RestConfig(), Now: d.Now}
-	s, err := live(cluster, tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain}, nil, objectstore.Config{Transport: d.Bucket()}, opt)
+	s, err := live(parts{
+		kube: cluster, tailnet: tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain},
+		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()},
+	}, opt)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/collectors/links"
 	"github.com/geotop/geotop/collectors/objectstore"
 	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
@@ -34,7 +35,8 @@ func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) 
 		Now: d.Now, Transport: d.Bucket(), Every: time.Hour,
 		Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) },
 	})
-	set := collectors.NewSet(c, t, store)
+	ways := links.New(links.Config{Now: d.Now, Transport: d.EtcdMetrics(), Every: time.Hour})
+	set := collectors.NewSet(c, t, store, ways)
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { set.Run(ctx) })

@@ -18,6 +18,7 @@ type module struct {
 	dir      string
 	packages map[string]string // binary's name to its package
 	ldflags  string
+	tags     string
 }
 
 const kubernetesVersion = "v1.36.3"
@@ -33,13 +34,14 @@ var modules = []module{
 		"kube-apiserver":          "k8s.io/kubernetes/cmd/kube-apiserver",
 		"kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
 		"kube-scheduler":          "k8s.io/kubernetes/cmd/kube-scheduler",
-	}, "-s -w " + versionFlags},
-	{"kwok", map[string]string{"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "-s -w"},
-	{"tailnet", map[string]string{"labtailnet": "."}, "-s -w"},
-	{"headscale", map[string]string{"headscale": "github.com/juanfont/headscale/cmd/headscale"}, "-s -w"},
-	{"tailscale", map[string]string{"tailscaled": "tailscale.com/cmd/tailscaled", "tailscale": "tailscale.com/cmd/tailscale"}, "-s -w"},
-	{"minio", map[string]string{"minio": "github.com/minio/minio"}, "-s -w"},
-	{"metricsserver", map[string]string{"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, "-s -w"},
+	}, "-s -w " + versionFlags, ""},
+	{"kwok", map[string]string{"kwok": "sigs.k8s.io/kwok/cmd/kwok"}, "-s -w", ""},
+	{"tailnet", map[string]string{"labtailnet": "."}, "-s -w", ""},
+	{"headscale", map[string]string{"headscale": "github.com/juanfont/headscale/cmd/headscale"}, "-s -w", ""},
+	{"tailscale", map[string]string{"tailscaled": "tailscale.com/cmd/tailscaled", "tailscale": "tailscale.com/cmd/tailscale"}, "-s -w", ""},
+	{"minio", map[string]string{"minio": "github.com/minio/minio"}, "-s -w", ""},
+	{"prometheus", map[string]string{"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"}, "-s -w", "remove_all_sd"},
+	{"metricsserver", map[string]string{"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, "-s -w", ""},
 }
 
 // binaries finds every component's binary, built when need be.
@@ -92,7 +94,7 @@ func (m module) build(ctx context.Context, cache string, log func(string, ...any
 		}
 		sum.Write(b)
 	}
-	fmt.Fprint(sum, runtime.Version(), runtime.GOARCH, m.ldflags)
+	fmt.Fprint(sum, runtime.Version(), runtime.GOARCH, m.ldflags+m.tags)
 	dir := filepath.Join(cache, m.dir+"-"+hex.EncodeToString(sum.Sum(nil))[:16])
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -109,7 +111,7 @@ func (m module) build(ctx context.Context, cache string, log func(string, ...any
 		}
 		log("building %s (once; the control plane takes some minutes)", name)
 		part := found[name] + ".part"
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", m.ldflags, "-o", part, pkg)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", m.tags, "-ldflags", m.ldflags, "-o", part, pkg)
 		cmd.Dir = src
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=readonly -buildvcs=false")
 		if out, err := cmd.CombinedOutput(); err != nil {

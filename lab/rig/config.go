@@ -31,6 +31,8 @@ type Config struct {
 	Lease       time.Duration // lease of a node, renewed at a quarter of it; 8 s, with over 100 nodes 40 s as by default
 	EvictRate   float64       // nodes a second and zone; 0.1 as by default
 
+	Etcd       int                              // members, in the first houses; 1 when 0, and then in none of them
+	EtcdDelay  time.Duration                    // from one of several members to another, each way
 	NoMetrics  bool                             // no metrics-server
 	NoTailnet  bool                             // no tailnet; large rigs have none
 	NoLonghorn bool                             // no Longhorn; large rigs have none
@@ -77,6 +79,8 @@ func (c *Config) complete() error {
 	switch {
 	case c.Houses < 1 || c.PerHouse < 1 || c.Nodes < 0 || c.Pods < 0:
 		return fmt.Errorf("houses, nodes and pods must be more than nothing")
+	case c.Etcd < 0 || c.Etcd > c.Houses:
+		return fmt.Errorf("%d etcd members cannot be in %d houses", c.Etcd, c.Houses)
 	case c.Nodes > 0 && c.Nodes < c.Sites:
 		return fmt.Errorf("%d nodes cannot fill %d sites", c.Nodes, c.Sites)
 	case c.Lease < time.Second || c.Grace < c.Lease:

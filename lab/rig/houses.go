@@ -125,7 +125,7 @@ func (r *Rig) startKwok(ctx context.Context, name, house, selector string) error
 }
 
 // Cut takes the houses' power away: their kubelets stop without a word, and so
-// do their machines on the tailnet.
+// do their machines on the tailnet, their object stores and etcd members.
 func (r *Rig) Cut(ctx context.Context, houses ...string) error {
 	for _, name := range houses {
 		h, err := r.house(name)
@@ -148,6 +148,9 @@ func (r *Rig) Cut(ctx context.Context, houses ...string) error {
 			return err
 		}
 		if err := r.powerMinIO(name, false); err != nil {
+			return err
+		}
+		if err := r.powerEtcd(name, false); err != nil {
 			return err
 		}
 	}
@@ -181,6 +184,9 @@ func (r *Rig) Restore(ctx context.Context, houses ...string) error {
 			continue
 		}
 		clear(h.cut)
+		if err := r.powerEtcd(name, true); err != nil {
+			return err
+		}
 		if err := r.powerTailnet(ctx, name, true); err != nil {
 			return err
 		}

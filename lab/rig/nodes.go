@@ -3,13 +3,14 @@ package rig
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 )
 
 // hardware is a kind of machine people have at home.
@@ -40,11 +41,21 @@ func (r *Rig) createNodes(ctx context.Context, c kubernetes.Interface) error {
 				if err != nil {
 					return fmt.Errorf("node %s: %w", n.Name, err)
 				}
-				made.Status = status
-				if _, err := c.CoreV1().Nodes().UpdateStatus(ctx, made, metav1.UpdateOptions{}); err != nil {
-					return fmt.Errorf("status of node %s: %w", n.Name, err)
-				}
-				return nil
+				// The node controller may have been here already.
+				return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+					made.Status = status
+					_, err := c.CoreV1().Nodes().UpdateStatus(ctx, made, metav1.UpdateOptions{})
+					if apierrors.IsConflict(err) {
+						if now, geterr := c.CoreV1().Nodes().Get(ctx, n.Name, metav1.GetOptions{}); geterr == nil {
+							made = now
+						}
+						return err
+					}
+					if err != nil {
+						return fmt.Errorf("status of node %s: %w", n.Name, err)
+					}
+					return nil
+				})
 			})
 		}
 	}
@@ -90,10 +101,8 @@ func newNode(name, house string, index int, hw hardware, server bool) *corev1.No
 		for _, role := range []string{"control-plane", "etcd", "master"} {
 			n.Labels["node-role.kubernetes.io/"+role] = "true"
 		}
-		h := fnv.New32a()
-		h.Write([]byte(name))
 		n.Annotations["k3s.io/node-args"] = `["server","--flannel-iface","tailscale0"]`
-		n.Annotations["etcd.k3s.cattle.io/node-name"] = fmt.Sprintf("%s-%08x", name, h.Sum32())
+		n.Annotations["etcd.k3s.cattle.io/node-name"] = memberName(name)
 		n.Annotations["etcd.k3s.cattle.io/node-address"] = address
 	}
 	return n

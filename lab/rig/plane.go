@@ -62,17 +62,6 @@ func (r *Rig) startControllers() error {
 
 func (r *Rig) file(name string) string { return filepath.Join(r.Dir, name) }
 
-func (r *Rig) startEtcd(ctx context.Context) error {
-	client, peer := "http://"+r.address("etcd"), "http://"+r.address("peer")
-	c, err := r.launch("etcd", "", r.bin["etcd"], "--name=lab", "--data-dir="+r.file("etcd"), "--unsafe-no-fsync",
-		"--listen-client-urls="+client, "--advertise-client-urls="+client, "--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer,
-		"--initial-cluster=lab="+peer, "--quota-backend-bytes=8589934592", "--log-level=warn")
-	if err != nil {
-		return err
-	}
-	return c.await(ctx, 30*time.Second, func(ctx context.Context) error { return answers(ctx, client+"/health") })
-}
-
 // answers asks a URL for a 200.
 func answers(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -170,7 +159,7 @@ func (r *Rig) launchAPI(ctx context.Context, name, port string, n int) error {
 		audit = r.file(name + "-audit.log")
 	}
 	c, err := r.launch(name, "", r.bin["kube-apiserver"],
-		"--etcd-servers=http://"+r.address("etcd"), "--secure-port="+strconv.Itoa(r.ports[port]), "--bind-address=127.0.0.1", "--advertise-address="+nodeAddress(n),
+		"--etcd-servers="+r.etcdServers(), "--secure-port="+strconv.Itoa(r.ports[port]), "--bind-address=127.0.0.1", "--advertise-address="+nodeAddress(n),
 		"--tls-cert-file="+r.file("pki/apiserver.crt"), "--tls-private-key-file="+r.file("pki/apiserver.key"), "--client-ca-file="+r.ca.file(),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+r.file("pki/sa.pub"), "--service-account-signing-key-file="+r.file("pki/sa.key"),
 		"--authorization-mode=Node,RBAC", "--service-cluster-ip-range="+serviceNetwork, "--allow-privileged=true",

@@ -28,6 +28,7 @@ type Rig struct {
 	mu         sync.Mutex
 	components []*Component // in the order they were started
 	houses     []*house
+	members    []*member // of etcd
 	proxies    []*Proxy
 	ends       []func() // stop what runs in this process
 	bucketKey  string   // of the object store
@@ -108,10 +109,13 @@ func (r *Rig) prepare() error {
 	if r.ca, err = newAuthority(filepath.Join(r.Dir, "pki")); err != nil {
 		return err
 	}
-	if err := r.choosePorts("etcd", "peer", "api", "scheduler", "metrics"); err != nil {
+	if err := r.choosePorts("api", "scheduler", "metrics"); err != nil {
 		return err
 	}
 	if err := r.planHouses(); err != nil {
+		return err
+	}
+	if err := r.planEtcd(); err != nil {
 		return err
 	}
 	if err := r.planMinIO(); err != nil {
@@ -243,7 +247,7 @@ func (r *Rig) Down() {
 	r.mu.Unlock()
 	var g errgroup.Group
 	for _, c := range running {
-		if c.Name != "etcd" && c.Name != "kube-apiserver" {
+		if !strings.HasPrefix(c.Name, "etcd") && c.Name != "kube-apiserver" {
 			g.Go(func() error { c.kill(); return nil })
 		}
 	}

@@ -13,6 +13,7 @@ type Status struct {
 	Components []ComponentStatus `json:"components"`
 	Houses     []HouseStatus     `json:"houses"`
 	Proxies    []ProxyStatus     `json:"proxies"`
+	Etcd       map[string]string `json:"etcd"`            // where members in houses have their metrics, by machine
 	Error      string            `json:"error,omitempty"` // why the nodes could not be read
 }
 
@@ -42,7 +43,7 @@ type ProxyStatus struct {
 
 // Status looks at everything.
 func (r *Rig) Status(ctx context.Context) Status {
-	s := Status{Dir: r.Dir, API: "https://" + r.APIAddress()}
+	s := Status{Dir: r.Dir, API: "https://" + r.APIAddress(), Etcd: r.EtcdMetrics()}
 	r.mu.Lock()
 	newest := map[string]int{}
 	for _, c := range r.components {
