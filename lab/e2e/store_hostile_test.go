@@ -153,3 +153,37 @@ func mute(t *testing.T) string {
 	t.Cleanup(func() { l.Close(); os.RemoveAll(dir) })
 	return l.Addr().String() // the kernel takes connections by itself
 }
+
+// A store that is not MinIO tells what plain S3 tells: whether backups are there
+// and whole. Its health is not known, and not made up.
+func TestStoreThatIsNotMinIO(t *testing.T) {
+	allWell(t)
+	lookIn(t, nil).until("verified", backupIs("code-home", model.BackupVerified))
+	plain, url, err := shared.StartPlainStore(within(t, patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := lookDeep(t, 4, func(d map[string][]byte) { d["AWS_ENDPOINTS"] = []byte(url) })
+	w := e.until("every backup verified", func(w *model.World) error {
+		if len(w.Volumes) != 4 {
+			return fmt.Errorf("%d volumes", len(w.Volumes))
+		}
+		for _, v := range w.Volumes {
+			if v.Backup.State != model.BackupVerified {
+				return fmt.Errorf("%s: %s", v.PVC, v.Backup.State)
+			}
+		}
+		return nil
+	})
+	if s := w.Stores[0]; s.Health != nil || s.MinIO != nil || s.Lists > 2*4+1 { // once more for each volume, for its blocks
+		t.Errorf("health %+v, servers %+v, %d listings", s.Health, s.MinIO, s.Lists)
+	}
+	if s := source(w, "store/default"); s.Status != model.SourceOK || s.Error != "" || w.Status != model.OK {
+		t.Error(describe(w))
+	}
+	v := volume(w, "code-home")
+	if err := plain.RemoveObject(t.Context(), shared.BucketName(), longhorn.BackupKey(v.Name, v.Backup.Name), minio.RemoveObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	lookIn(t, func(d map[string][]byte) { d["AWS_ENDPOINTS"] = []byte(url) }).until("missing", backupIs("code-home", model.BackupMissing))
+}

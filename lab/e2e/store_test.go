@@ -13,14 +13,9 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/geotop/geotop/collectors/objectstore"
 	"github.com/geotop/geotop/lab/longhorn"
-	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/model"
 )
 
@@ -227,27 +222,16 @@ func TestNewBackupIsVerified(t *testing.T) {
 	e := lookIn(t, nil)
 	w := e.until("verified", backupIs("data-redis-0", model.BackupVerified))
 	old := volume(w, "data-redis-0")
-	cfg, err := rig.LoadConfig(shared.Kubeconfig("admin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dyn, err := dynamic.NewForConfig(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	make := func(plural, kind, name string, labels map[string]string, spec map[string]any) {
-		t.Helper()
-		o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "longhorn.io/v1beta2", "kind": kind, "spec": spec}}
-		o.SetName(name)
-		o.SetLabels(labels)
-		r := dyn.Resource(schema.GroupVersionResource{Group: "longhorn.io", Version: "v1beta2", Resource: plural}).Namespace(longhorn.Namespace)
-		if _, err := r.Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
+	dyn := dynamicClient(t)
+	for _, err := range []error{
+		made(t, dyn, "snapshots", "Snapshot", "geotop-test-1", nil, map[string]any{"volume": old.Name, "createSnapshot": true}),
+		made(t, dyn, "backups", "Backup", "backup-geotop-test-1", map[string]string{"backup-volume": old.Name, "backup-target": "default"},
+			map[string]any{"snapshotName": "geotop-test-1", "backupMode": "incremental"}),
+	} {
+		if err != nil {
 			t.Fatal(err)
 		}
-		afterwards(t, func(ctx context.Context) error { return r.Delete(ctx, name, metav1.DeleteOptions{}) })
 	}
-	make("snapshots", "Snapshot", "geotop-test-1", nil, map[string]any{"volume": old.Name, "createSnapshot": true})
-	make("backups", "Backup", "backup-geotop-test-1", map[string]string{"backup-volume": old.Name, "backup-target": "default"}, map[string]any{"snapshotName": "geotop-test-1", "backupMode": "incremental"})
 	e.until("under way", func(w *model.World) error {
 		if v := volume(w, "data-redis-0"); v.Running == nil && v.Backup.Name == old.Backup.Name {
 			return errors.New("no backup runs")

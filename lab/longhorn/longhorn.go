@@ -3,7 +3,7 @@
 // with their houses, rebuilds them with progress, and carries out snapshots and
 // backups. What it does follows longhorn-manager v1.12; its clocks run faster.
 //
-// It is a stand-in for tests: no data moves, and no webhook refuses anything.
+// It is a stand-in for tests: no data moves.
 package longhorn
 
 import (
@@ -54,11 +54,13 @@ type Sim struct {
 	nodes   map[string]*node
 	made    int
 	sent    map[string]string // last body written, by object
+	jobsAt  time.Time         // when it was last looked which jobs are due
 }
 
 // Bucket takes the files of backups; nil for none.
 type Bucket interface {
 	Put(ctx context.Context, key string, body []byte) error
+	Remove(ctx context.Context, key string) error
 }
 
 type node struct {
@@ -209,6 +211,11 @@ func (s *Sim) step(ctx context.Context) error {
 	}
 	if err := s.update(ctx, "backuptargets", "default", map[string]any{"available": s.bucket != nil, "conditions": s.targetConditions(), "lastSyncedAt": stamp(now.Truncate(time.Minute))}); err != nil {
 		return err
+	}
+	if s.bucket != nil {
+		if err := s.jobs(ctx, now); err != nil {
+			return err
+		}
 	}
 	return s.backups(ctx, now)
 }

@@ -139,7 +139,7 @@ func (s *Sim) writeReplica(ctx context.Context, v *volume, r *replica) error {
 func (s *Sim) create(ctx context.Context, plural, name string, body map[string]any) error {
 	kinds := map[string]string{
 		"settings": "Setting", "nodes": "Node", "backuptargets": "BackupTarget", "recurringjobs": "RecurringJob", "volumes": "Volume",
-		"engines": "Engine", "replicas": "Replica", "backupvolumes": "BackupVolume", "backups": "Backup",
+		"engines": "Engine", "replicas": "Replica", "backupvolumes": "BackupVolume", "backups": "Backup", "snapshots": "Snapshot",
 	}
 	obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "longhorn.io/v1beta2", "kind": kinds[plural]}}
 	for k, v := range body {

@@ -40,6 +40,7 @@ var modules = []module{
 	{"headscale", map[string]string{"headscale": "github.com/juanfont/headscale/cmd/headscale"}, "-s -w", ""},
 	{"tailscale", map[string]string{"tailscaled": "tailscale.com/cmd/tailscaled", "tailscale": "tailscale.com/cmd/tailscale"}, "-s -w", ""},
 	{"minio", map[string]string{"minio": "github.com/minio/minio"}, "-s -w", ""},
+	{"versitygw", map[string]string{"versitygw": "github.com/versity/versitygw/cmd/versitygw"}, "-s -w", ""},
 	{"prometheus", map[string]string{"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"}, "-s -w", "remove_all_sd"},
 	{"metricsserver", map[string]string{"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"}, "-s -w", ""},
 }

@@ -3,11 +3,16 @@ package rig
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"time"
 
+	admission "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/geotop/geotop/lab/longhorn"
 )
@@ -50,6 +55,9 @@ func (r *Rig) startLonghorn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the stand-in for Longhorn: %w", err)
 	}
+	if err := r.startAdmission(ctx, c, sim.Admission()); err != nil {
+		return err
+	}
 	run, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); sim.Run(run) }()
@@ -57,6 +65,43 @@ func (r *Rig) startLonghorn(ctx context.Context) error {
 	r.ends = append(r.ends, func() { cancel(); <-done })
 	r.mu.Unlock()
 	return nil
+}
+
+// startAdmission has Longhorn's webhook play its part: the API server asks it
+// before anybody changes a Longhorn object.
+func (r *Rig) startAdmission(ctx context.Context, c kubernetes.Interface, handler http.Handler) error {
+	keys, err := r.ca.valid("longhorn-webhook", "longhorn-webhook", []string{"127.0.0.1"})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.ServeTLS(l, keys.cert, keys.key) }()
+	r.mu.Lock()
+	r.ends = append(r.ends, func() { _ = srv.Close(); <-done })
+	r.mu.Unlock()
+	url, fail, none := "https://"+l.Addr().String()+"/v1/webhook/validation", admission.Fail, admission.SideEffectClassNone
+	_, err = c.AdmissionregistrationV1().ValidatingWebhookConfigurations().Create(ctx, &admission.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "longhorn-webhook-validator"},
+		Webhooks: []admission.ValidatingWebhook{{
+			Name: "validator.longhorn.io", ClientConfig: admission.WebhookClientConfig{URL: &url, CABundle: r.ca.pem},
+			FailurePolicy: &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
+			Rules: []admission.RuleWithOperations{
+				{Operations: []admission.OperationType{admission.Create}, Rule: longhornKinds("backups", "snapshots")},
+				{Operations: []admission.OperationType{admission.Update}, Rule: longhornKinds("nodes", "volumes")},
+				{Operations: []admission.OperationType{admission.Delete}, Rule: longhornKinds("nodes", "replicas")},
+			},
+		}},
+	}, metav1.CreateOptions{})
+	return err
+}
+
+func longhornKinds(plurals ...string) admission.Rule {
+	return admission.Rule{APIGroups: []string{"longhorn.io"}, APIVersions: []string{"v1beta2"}, Resources: plurals}
 }
 
 // volumes are those of the homelab, each in up to three houses.

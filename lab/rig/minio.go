@@ -160,6 +160,21 @@ type files struct{ rig *Rig }
 
 // Put writes one object.
 func (f files) Put(ctx context.Context, key string, body []byte) error {
+	return f.with(func(client *minio.Client) error {
+		_, err := client.PutObject(ctx, bucketName, key, bytes.NewReader(body), int64(len(body)), minio.PutObjectOptions{})
+		return err
+	})
+}
+
+// Remove deletes one object.
+func (f files) Remove(ctx context.Context, key string) error {
+	return f.with(func(client *minio.Client) error {
+		return client.RemoveObject(ctx, bucketName, key, minio.RemoveObjectOptions{})
+	})
+}
+
+// with does something on the first server that has power and can do it.
+func (f files) with(do func(*minio.Client) error) error {
 	var last error
 	for i, h := range f.rig.houses {
 		if len(h.cut) > 0 {
@@ -169,7 +184,7 @@ func (f files) Put(ctx context.Context, key string, body []byte) error {
 		if err != nil {
 			return err
 		}
-		if _, last = client.PutObject(ctx, bucketName, key, bytes.NewReader(body), int64(len(body)), minio.PutObjectOptions{}); last == nil {
+		if last = do(client); last == nil {
 			return nil
 		}
 	}
