@@ -48,6 +48,10 @@ func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.health(w, r, key)
 	case bucket != bucketName:
 		http.Error(w, "<Error><Code>NoSuchBucket</Code></Error>", http.StatusNotFound)
+	case key == "" && r.URL.Query().Has("versioning"):
+		_, _ = w.Write([]byte("<VersioningConfiguration/>"))
+	case key == "" && r.URL.Query().Has("lifecycle"):
+		http.Error(w, "<Error><Code>NoSuchLifecycleConfiguration</Code></Error>", http.StatusNotFound)
 	case key == "":
 		s.list(w, r, now)
 	default:

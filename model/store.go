@@ -28,6 +28,7 @@ type StoreFacts struct {
 	Health   *StoreHealth   `json:"health"`            // null for a store that does not tell
 	MinIO    *StoreCluster  `json:"minio"`             // null where our credentials do not suffice
 	HealthAt time.Time      `json:"healthAt,omitzero"` // when it was asked, which needs no credentials
+	Rules    *StoreRules    `json:"rules"`             // null where the store does not tell us
 	// Scanned is when the last whole scan began: what is missing then is missing.
 	Scanned time.Time `json:"scannedAt,omitzero"`
 	Lists   int       `json:"listRequests"` // of the last scan
@@ -167,6 +168,7 @@ func (w *World) judgeStores() {
 			}
 		}
 		w.judgeServers(f)
+		w.judgeRules(f)
 		if broken := w.interrupted(f); len(broken) > 0 {
 			w.reason(Warning, f.Cluster, "", name, fmt.Sprintf("%d interrupted backups in the bucket: %s", len(broken), some(broken, 2)))
 		}

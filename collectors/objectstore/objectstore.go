@@ -224,11 +224,18 @@ func (c *Collector) scan(ctx context.Context, s *store) error {
 	s.facts.MinIO = cluster
 	s.facts.Endpoint, s.facts.TLS, s.facts.Bucket, s.facts.Prefix, s.facts.Health, s.facts.HealthAt = b.endpoint, b.tls, b.name, b.prefix, health, began
 	c.mu.Unlock()
+	anew := s.listed.IsZero() || began.Sub(s.listed) >= listEvery
 	found, err := c.look(ctx, s, b, began)
 	if err != nil {
 		return err
 	}
 	b.verify(ctx, found.backups, s.seen)
+	if anew { // rules seldom change
+		rules := b.rules(ctx)
+		c.mu.Lock()
+		s.facts.Rules = rules
+		c.mu.Unlock()
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

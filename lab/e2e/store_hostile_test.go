@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/lifecycle"
 
 	"github.com/geotop/geotop/collectors/objectstore"
 	"github.com/geotop/geotop/lab/longhorn"
@@ -186,4 +187,35 @@ func TestStoreThatIsNotMinIO(t *testing.T) {
 		t.Fatal(err)
 	}
 	lookIn(t, func(d map[string][]byte) { d["AWS_ENDPOINTS"] = []byte(url) }).until("missing", backupIs("code-home", model.BackupMissing))
+}
+
+// A rule of the bucket that tidies up by age deletes blocks that new backups need.
+func TestLifecycleRules(t *testing.T) {
+	allWell(t)
+	bucket := bucketClient(t)
+	none := lifecycle.NewConfiguration()
+	afterwards(t, func(ctx context.Context) error { return bucket.SetBucketLifecycle(ctx, shared.BucketName(), none) })
+	w := lookIn(t, nil).until("scanned", backupIs("code-home", model.BackupVerified))
+	if r := w.Stores[0].Rules; r == nil || r.Versioned || len(r.Expiry) != 0 {
+		t.Errorf("no rules at first: %+v", r)
+	}
+	cfg := lifecycle.NewConfiguration()
+	cfg.Rules = []lifecycle.Rule{
+		{ID: "tidy", Status: "Enabled", Expiration: lifecycle.Expiration{Days: 90}},
+		{ID: "off", Status: "Disabled", Expiration: lifecycle.Expiration{Days: 1}},
+		{ID: "photos", Status: "Enabled", RuleFilter: lifecycle.Filter{Prefix: "photos/"}, Expiration: lifecycle.Expiration{Days: 1}},
+	}
+	if err := bucket.SetBucketLifecycle(t.Context(), shared.BucketName(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	w = lookIn(t, nil).until("scanned", backupIs("code-home", model.BackupVerified))
+	said := 0
+	for _, r := range w.Reasons {
+		if strings.Contains(r.Text, `lifecycle rule "tidy"`) && strings.Contains(r.Text, "90 days old") {
+			said++
+		}
+	}
+	if said != 1 || len(w.Reasons) != 1 {
+		t.Error(describe(w))
+	}
 }
