@@ -27,17 +27,18 @@ var allowed = map[string][]string{
 	"collectors/objectstore": {"collectors", "model"},
 	"collectors/tailnet":     {"collectors", "model"},
 	"demo":                   {},
-	"demo/still":             {"collectors", "collectors/kube", "collectors/links", "collectors/objectstore", "collectors/tailnet", "demo", "model"},
+	"demo/still":             {"collectors", "collectors/kube", "collectors/links", "collectors/objectstore", "collectors/tailnet", "demo", "model", "survive"},
+	"survive":                {"model"},
 	"view":                   {"model", "text", "themes"},
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "themes", "ui", "view"},
+	"cmd/geotop":             {"collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "survive", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no
 // network, no clock, no goroutine.
-var pure = []string{"model", "view", "text", "keymap", "themes"}
+var pure = []string{"model", "survive", "view", "text", "keymap", "themes"}
 
 var impure = []string{"os", "net", "net/http", "os/exec", "io/fs", "sync", "log", "context", "math/rand", "math/rand/v2"}
 

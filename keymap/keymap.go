@@ -28,6 +28,7 @@ const (
 	Workloads    Action = "pane.workloads"
 	Pods         Action = "pane.pods"
 	Events       Action = "pane.events"
+	WhatIf       Action = "pane.whatif"
 	NextPane     Action = "pane.next"
 	Previous     Action = "pane.previous"
 	Up           Action = "cursor.up"
@@ -97,6 +98,7 @@ func Default() *Map {
 		{Workloads, Global, []string{"6"}, "workloads and where they run", ""},
 		{Pods, Global, []string{"7"}, "pods", ""},
 		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},
+		{WhatIf, Global, []string{"9", "x"}, "what if: what breaks when a house goes dark", ""},
 		{NextPane, Global, []string{"tab"}, "next pane", ""},
 		{Previous, Global, []string{"-"}, "the pane before this one", ""},
 		{NextSite, Global, []string{"]", "right"}, "show only the next site", ""},

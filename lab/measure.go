@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/geotop/geotop/lab/bench"
+	"github.com/geotop/geotop/lab/drill"
 	"github.com/geotop/geotop/lab/pictures"
 	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/lab/soak"
@@ -51,6 +52,16 @@ func newBench() *cobra.Command {
 	}}
 	cmd.Flags().StringVar(&geotop, "geotop", "", "`binary` to measure (default: this checkout's, built now)")
 	cmd.Flags().StringVar(&hello, "hello", "", "`binary` of the framework's hello (default: built now)")
+	return cmd
+}
+
+func newDrill() *cobra.Command {
+	first, count := uint64(1), 10
+	cmd := &cobra.Command{Use: "drill", Short: "cut houses of generated clusters, and hold geotop's forecasts against what happens", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return drill.Series(cmd.Context(), first, count, cmd.OutOrStdout())
+	}}
+	cmd.Flags().Uint64Var(&first, "seed", first, "of the first cluster")
+	cmd.Flags().IntVar(&count, "count", count, "how many")
 	return cmd
 }
 

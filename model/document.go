@@ -52,6 +52,7 @@ type document struct {
 	Peers         []*Peer       `json:"peers"`
 	Links         []*Link       `json:"links"`
 	Measured      []*WayFacts   `json:"measured"`
+	Verdicts      []*Verdict    `json:"verdicts"`
 	Volumes       []*Volume     `json:"volumes"`
 	Backups       backupsJSON   `json:"backups"`
 	Longhorn      longhornJSON  `json:"longhorn"`
@@ -141,6 +142,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Peers:         list(w.Peers),
 		Links:         list(w.Links),
 		Measured:      []*WayFacts{},
+		Verdicts:      list(w.Verdicts),
 		Volumes:       list(w.Volumes),
 		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},
 		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Snapshots: []*Snapshot{}, Settings: []*Setting{}},

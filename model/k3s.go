@@ -149,6 +149,12 @@ func (n *Node) k3sFlag(flag string) (values []string, told bool) {
 	return values, true
 }
 
+// K3sFlag gives the values of a flag among the node's k3s arguments.
+func (n *Node) K3sFlag(flag string) []string {
+	values, _ := n.k3sFlag(flag)
+	return values
+}
+
 // k3sSwitch reports whether the node's k3s was started with a flag that is on or off.
 func (n *Node) k3sSwitch(flag string) bool {
 	var args []string

@@ -83,6 +83,10 @@ type World struct {
 	Stores        []*StoreFacts
 	EtcdSnapshots []*EtcdSnapshot // newest first
 
+	// Verdicts is what breaks when each site is lost, in the order of Sites; nil
+	// until that was asked (package survive).
+	Verdicts []*Verdict
+
 	Status  Severity // the worst of Reasons
 	Reasons []Reason // most severe first
 	Hints   []string // advice that is no trouble, e.g. unlabelled nodes

@@ -32,6 +32,8 @@ type Options struct {
 	Theme *themes.Theme // nil for no colour
 	Lines bool          // JSON on one line, as --watch wants it
 	List  view.List     // tables show only this list; nil for all that matters
+	// Details has the rows of List printed whole in place of as a table.
+	Details bool
 }
 
 // Parse reads a -o value in kubectl's spelling.

@@ -23,7 +23,11 @@ func writeTable(out io.Writer, w *model.World, wide bool, opt Options) error {
 	}
 	t := &printer{theme: opt.Theme, width: opt.Width}
 	if opt.List != nil {
-		t.only(opt.List, w)
+		if opt.Details {
+			t.details(opt.List, w)
+		} else {
+			t.only(opt.List, w)
+		}
 		_, err := io.WriteString(out, t.b.String())
 		return err
 	}
@@ -58,6 +62,35 @@ type printer struct {
 func (t *printer) line(cells ...view.Cell) { t.raw(view.Line(cells).Draw(t.theme, t.width)) }
 func (t *printer) raw(s string)            { t.b.WriteString(strings.TrimRight(s, " ") + "\n") }
 func (t *printer) blank()                  { t.b.WriteByte('\n') }
+
+// details prints each row whole; what does not fit on a line goes on below.
+func (t *printer) details(l view.List, w *model.World) {
+	rows := l.Rows(w, view.Query{Sort: -1})
+	for i := range rows.Len() {
+		for _, line := range rows.Details(i) {
+			if len(line) == 0 {
+				t.blank()
+				continue
+			}
+			if text.Width(line.Text()) <= t.width {
+				t.line(line...)
+				continue
+			}
+			lead, last := line[:len(line)-1], line[len(line)-1]
+			indent := text.Width(lead.Text())
+			if indent > t.width/2 {
+				indent = 4
+			}
+			for j, part := range text.Wrap(model.Clean(last.Text, 0), max(20, t.width-text.Width(lead.Text()))) {
+				if j == 0 {
+					t.line(append(lead[:len(lead):len(lead)], view.Cell{Text: part, Token: last.Token})...)
+				} else {
+					t.line(view.Cell{Text: strings.Repeat(" ", indent)}, view.Cell{Text: part, Token: last.Token})
+				}
+			}
+		}
+	}
+}
 
 func (t *printer) list(l view.List, w *model.World) {
 	rows := l.Rows(w, view.Query{Sort: -1})

@@ -264,8 +264,11 @@ func (a *App) tabs() string {
 	if len(a.stack) > 1 {
 		return joinBadges(a.theme, []badge{here}, right, a.width)
 	}
-	for _, sep := range []string{"  ", " "} {
-		if line, ok := a.allTabs(sep, right); ok {
+	for _, try := range []struct {
+		sep   string
+		short bool
+	}{{"  ", false}, {" ", false}, {" ", true}} {
+		if line, ok := a.allTabs(try.sep, try.short, right); ok {
 			return line
 		}
 	}
@@ -273,10 +276,10 @@ func (a *App) tabs() string {
 }
 
 // allTabs names all panes, this far apart, where there is room for them.
-func (a *App) allTabs(sep string, right []badge) (line string, fits bool) {
+func (a *App) allTabs(sep string, short bool, right []badge) (line string, fits bool) {
 	names, used := []string{}, 0
 	for _, p := range paneOf {
-		tab := a.cfg.Keys.Key(keymap.Global, p.action) + " " + listTitle(p.list)
+		tab := a.cfg.Keys.Key(keymap.Global, p.action) + " " + listTitle(p.list, short && p.list != a.pane())
 		token := themes.Dim
 		if p.list == a.pane() {
 			token = themes.Title
@@ -292,10 +295,14 @@ func (a *App) allTabs(sep string, right []badge) (line string, fits bool) {
 	return strings.Join(names, sep) + strings.Repeat(" ", max(0, room)) + end, room >= 2
 }
 
-func listTitle(name string) string {
+func listTitle(name string, short bool) string {
 	for _, l := range view.Lists() {
-		if l.Info().Name == name {
-			return l.Info().Title
+		switch info := l.Info(); {
+		case info.Name != name:
+		case short && info.Short != "":
+			return info.Short
+		default:
+			return info.Title
 		}
 	}
 	return name

@@ -50,6 +50,8 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		a.push(newHelp(a.cfg.Keys))
 	case keymap.Sites, keymap.Nodes, keymap.Tailnet, keymap.Volumes, keymap.Backups, keymap.Workloads, keymap.Pods, keymap.Events:
 		a.show(paneName(action))
+	case keymap.WhatIf:
+		a.showWhatIf()
 	case keymap.NextPane:
 		a.nextPane()
 	case keymap.Previous:
@@ -73,7 +75,7 @@ var paneOf = []struct {
 	action keymap.Action
 	list   string
 }{
-	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Tailnet, "tailnet"}, {keymap.Volumes, "volumes"}, {keymap.Backups, "backups"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Events, "events"},
+	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Tailnet, "tailnet"}, {keymap.Volumes, "volumes"}, {keymap.Backups, "backups"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Events, "events"}, {keymap.WhatIf, "whatif"},
 }
 
 func paneName(action keymap.Action) string {
@@ -96,6 +98,18 @@ func (a *App) show(name string) {
 			return
 		}
 	}
+}
+
+// showWhatIf opens that pane at the site of the row under the cursor.
+func (a *App) showWhatIf() {
+	site := ""
+	if l, ok := a.top().(*listScreen); ok && a.world != nil {
+		if l.refresh(a); l.rows.Len() > 0 {
+			site = l.rows.Site(l.at)
+		}
+	}
+	a.show(view.WhatIf().Info().Name)
+	a.top().(*listScreen).key = site
 }
 
 // pane is the name of the list at the bottom of the stack.

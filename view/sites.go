@@ -45,6 +45,7 @@ func Sites() List {
 			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("MEM"),
 				cell:    func(w *model.World, s *model.Site) Cell { return siteLoad(w, s, siteMemory(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteMemory, a, b) }},
+			{ColumnInfo: ColumnInfo{Title: "IF LOST", Rank: 4, Min: 8, Ideal: 11}, cell: func(w *model.World, s *model.Site) Cell { return siteVerdict(w, s.Name) }},
 			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 8, Min: 6, Ideal: 9, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
 			{ColumnInfo: ColumnInfo{Title: "SINCE", Rank: 6, Min: 5, Right: true}, cell: func(w *model.World, s *model.Site) Cell { return dim(age(w, s.Since)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return b.Since.Compare(a.Since) }},
@@ -54,6 +55,14 @@ func Sites() List {
 		note:    func(w *model.World, s *model.Site) string { return s.Words(w.At) },
 		details: siteDetails,
 	}
+}
+
+// siteVerdict is what breaks when the site goes dark, in a word.
+func siteVerdict(w *model.World, site string) Cell {
+	if v := w.Verdict(site); v != nil {
+		return outcome(v.Outcome)
+	}
+	return dim("?")
 }
 
 // SiteWord is the site's state as one word for people.
@@ -210,6 +219,13 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 		if l.To == s.Name && l.Answering > 0 {
 			d.field("from "+l.From, strings.TrimSpace(millis(l.RTT)+" "+pathCell(l.Path, strings.Join(l.Via, " ")).Text))
 		}
+	}
+	if v := w.Verdict(s.Name); v != nil {
+		why := ""
+		if v.Outcome != model.Survives {
+			why = ": " + v.Why
+		}
+		d.field("if lost", v.Outcome.String()+why)
 	}
 	d.field("public", strings.Join(w.PublicAddresses(s.Name), ", "))
 	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))

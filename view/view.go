@@ -66,6 +66,7 @@ type ColumnInfo struct {
 type Info struct {
 	Name    string
 	Title   string
+	Short   string   // of Title, where there is little room; Title when empty
 	Sources []string // the sources its rows come from, most telling first
 	Tall    bool     // rows have a second line on narrow screens
 }
@@ -94,7 +95,7 @@ type Rows interface {
 
 // Lists gives all lists in the order of their panes.
 func Lists() []List {
-	return []List{Sites(), Nodes(), Peers(), Volumes(), Backups(), Workloads(), Pods(), Events()}
+	return []List{Sites(), Nodes(), Peers(), Volumes(), Backups(), Workloads(), Pods(), Events(), WhatIf()}
 }
 
 // column is one column of a list of T.

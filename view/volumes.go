@@ -16,7 +16,7 @@ import (
 func Volumes() List {
 	severity := func(_ *model.World, v *model.Volume) model.Severity { return v.Severity() }
 	return &list[*model.Volume]{
-		info:     Info{Name: "volumes", Title: "Volumes", Sources: []string{model.SourceVolumes, model.SourceReplicas, model.SourceAPI}},
+		info:     Info{Name: "volumes", Title: "Volumes", Short: "Vols", Sources: []string{model.SourceVolumes, model.SourceReplicas, model.SourceAPI}},
 		items:    func(w *model.World) []*model.Volume { return w.Volumes },
 		key:      func(v *model.Volume) string { return v.Cluster + "/" + v.Name },
 		site:     func(_ *model.World, v *model.Volume) string { return v.Site },

@@ -15,7 +15,7 @@ import (
 func Workloads() List {
 	severity := func(_ *model.World, wl *model.Workload) model.Severity { return wl.Severity() }
 	return &list[*model.Workload]{
-		info:     Info{Name: "workloads", Title: "Workloads", Sources: []string{model.SourcePods, "kube/deployments", model.SourceAPI}},
+		info:     Info{Name: "workloads", Title: "Workloads", Short: "Work", Sources: []string{model.SourcePods, "kube/deployments", model.SourceAPI}},
 		items:    func(w *model.World) []*model.Workload { return w.Workloads },
 		key:      func(wl *model.Workload) string { return wl.Cluster + "/" + wl.Object() },
 		site:     workloadSite,

@@ -29,6 +29,8 @@ type flags struct {
 	write, low, noQuery bool
 	socket, s3, deep    string
 	headscale           string
+	whatif              bool
+	lose                []string // sites to lose together; none: each by itself
 	prometheus          string
 	etcd                map[string]string
 	noPing, noState     bool
@@ -102,7 +104,7 @@ func newCommand() *cobra.Command {
 	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")
 	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
 	registerCompletions(cmd)
-	cmd.AddCommand(newLinks(f), newDoctor(f), newVersion())
+	cmd.AddCommand(newWhatIf(f), newLinks(f), newDoctor(f), newVersion())
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
 	return cmd
 }
@@ -173,6 +175,27 @@ func versionString() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+// newWhatIf plays losses through.
+func newWhatIf(f *flags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "whatif [SITE...]",
+		Short: "what breaks when a house goes dark",
+		Long: `whatif plays the loss of each house through, as Kubernetes would, or that of all
+the named ones together: what of the control plane, workloads, volumes and object
+store goes on, comes back by itself and when, stays down, or is lost, and why.
+With --check it exits 2 when data would be lost, 1 when something would stay down.`,
+		Example: `  geotop whatif
+  geotop whatif moka flacq
+  geotop --demo whatif -o json | jq '.verdicts[] | {lost, verdict, why}'`,
+		RunE: func(cmd *cobra.Command, sites []string) error {
+			f.once, f.whatif, f.list, f.lose = true, true, view.WhatIf(), sites
+			return f.run(cmd)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	return cmd
 }
 
 // newLinks prints one list instead of what matters of all.

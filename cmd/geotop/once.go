@@ -15,6 +15,7 @@ import (
 
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/output"
+	"github.com/geotop/geotop/survive"
 	"github.com/geotop/geotop/themes"
 )
 
@@ -87,18 +88,32 @@ func (f *flags) settled(ctx context.Context, src *source) (*model.World, error) 
 
 // cut narrows the World to the site asked for.
 func (f *flags) cut(w *model.World) (*model.World, error) {
+	if len(f.lose) > 0 && w.Looked() {
+		for _, name := range f.lose {
+			if w.Site(name) == nil {
+				return nil, noSite(w, name)
+			}
+		}
+		alone := *w
+		alone.Verdicts = []*model.Verdict{survive.New(w).Of(f.lose...)}
+		w = &alone
+	}
 	if f.site == "" || !w.Looked() {
 		return w, nil
 	}
 	in := w.InSite(f.site)
 	if in == nil {
-		names := ""
-		for _, s := range w.Sites {
-			names += " " + model.Clean(s.Name, 60)
-		}
-		return nil, usage("no site %q; there are:%s", f.site, names)
+		return nil, noSite(w, f.site)
 	}
 	return in, nil
+}
+
+func noSite(w *model.World, name string) error {
+	names := ""
+	for _, s := range w.Sites {
+		names += " " + model.Clean(s.Name, 60)
+	}
+	return usage("no site %q; there are:%s", name, names)
 }
 
 // verdict turns what was seen into the exit code.
@@ -116,14 +131,32 @@ func (f *flags) verdict(whole, w *model.World) error {
 		}
 		return &exitError{exitUnseen, fmt.Errorf("%s", text)}
 	}
-	if code := w.Status.CheckCode(); f.check && code != 0 {
+	code := w.Status.CheckCode()
+	if f.whatif {
+		code = whatIfCode(w.Verdicts)
+	}
+	if f.check && code != 0 {
 		return &exitError{code: code}
 	}
 	return nil
 }
 
+// whatIfCode is 2 when data would be lost, 1 when something would stay down.
+func whatIfCode(list []*model.Verdict) int {
+	code := 0
+	for _, v := range list {
+		switch v.Outcome {
+		case model.DataLost:
+			return 2
+		case model.Down, model.Undecided:
+			code = 1
+		}
+	}
+	return code
+}
+
 func (f *flags) printOptions(cmd *cobra.Command, format output.Format) output.Options {
-	opt := output.Options{Width: outputWidth(), Lines: f.watch, List: f.list}
+	opt := output.Options{Width: outputWidth(), Lines: f.watch, List: f.list, Details: len(f.lose) > 0}
 	if cmd.OutOrStdout() != os.Stdout {
 		opt.Width = 80
 	}

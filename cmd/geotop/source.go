@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // some kubeconfigs name this provider
@@ -27,6 +28,7 @@ import (
 	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
 )
 
 // source is where Worlds come from: live collectors, or a saved document.
@@ -136,6 +138,30 @@ func (f *flags) ways() (links.Config, error) {
 	return cfg, nil
 }
 
+// judge asks what breaks when a house is lost. On very large clusters that takes
+// longer than a World may: there it is asked anew only so often that it takes a
+// five hundredth of the time, and what it said before stands meanwhile.
+type judge struct {
+	mu    sync.Mutex
+	until time.Time
+	last  []*model.Verdict
+}
+
+const leisure = 500
+
+func (j *judge) of(w *model.World) *model.World {
+	if w.Awaits(model.SourceNodes, model.SourcePods) {
+		return w
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if began := time.Now(); j.last == nil || began.After(j.until) {
+		j.last = survive.New(w).Each()
+		j.until = began.Add(leisure * time.Since(began))
+	}
+	return w.WithVerdicts(j.last)
+}
+
 // parts is what a live source is made of.
 type parts struct {
 	kube    kube.Config
@@ -164,7 +190,8 @@ func live(p parts, opt model.Options) (*source, error) {
 		list = append(list, past) // the last: it fills in what the others lack
 	}
 	set := collectors.NewSet(list...)
-	return &source{run: set.Run, changed: set.Changed(), world: func() *model.World { return set.World(now(), opt) }}, nil
+	judge := &judge{}
+	return &source{run: set.Run, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
@@ -207,7 +234,8 @@ func openFile(name string, stdin io.Reader, opt model.Options) (*source, error) 
 	}
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
-	return &source{changed: changed, world: func() *model.World { return model.Assemble(facts, at, opt) }}, nil
+	judge := &judge{}
+	return &source{changed: changed, world: func() *model.World { return judge.of(model.Assemble(facts, at, opt)) }}, nil
 }
 
 // k3sConfig is where k3s puts its own kubeconfig on a server.

@@ -16,6 +16,7 @@ import (
 	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
 )
 
 // Of plays the scenario for so long after its first moment and gives the World
@@ -50,7 +51,7 @@ func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) 
 			for _, s := range w.Stores {
 				s.Lists, s.Reads = 0, 0
 			}
-			return w, nil
+			return w.WithVerdicts(survive.New(w).Each()), nil
 		}
 		select {
 		case <-ctx.Done():

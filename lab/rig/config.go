@@ -13,7 +13,10 @@ package rig
 
 import (
 	"fmt"
+	"strconv"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Config says what cluster to make. The zero value is three houses of three.
@@ -36,6 +39,8 @@ type Config struct {
 	NoMetrics  bool                             // no metrics-server
 	NoTailnet  bool                             // no tailnet; large rigs have none
 	NoLonghorn bool                             // no Longhorn; large rigs have none
+	Empty      bool                             // no workloads at all
+	Shape      func(*corev1.Node)               `json:"-"` // changes a machine before it is made
 	Broken     bool                             // add a Deployment that fits nowhere
 	Log        func(format string, args ...any) `json:"-"`
 }
@@ -87,6 +92,13 @@ func (c *Config) complete() error {
 		return fmt.Errorf("the grace period (%v) must be at least a lease (%v), and that a second", c.Grace, c.Lease)
 	}
 	return nil
+}
+
+// managerArgs are the clocks of the controller-manager, as k3s would be told them.
+func (c *Config) managerArgs() []string {
+	return []string{
+		"node-monitor-grace-period=" + c.Grace.String(), "node-eviction-rate=" + strconv.FormatFloat(c.EvictRate, 'f', -1, 64),
+	}
 }
 
 // machines is how many nodes there will be.

@@ -2,7 +2,7 @@ package rig
 
 // kwokConfig is how KWOK plays kubelets: a node that is not ready becomes ready
 // (its lease is renewed apart from this), a pod that was placed runs, a Job's pod
-// completes, a pod that is deleted goes.
+// completes unless it says that it stays, a pod that is deleted goes.
 const kwokConfig = `apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
 options: {podPlayStageParallelism: 32, nodePlayStageParallelism: 16, nodeLeaseParallelism: 16}
@@ -81,6 +81,7 @@ spec:
     - {key: '.metadata.deletionTimestamp', operator: DoesNotExist}
     - {key: '.status.phase', operator: In, values: [Running]}
     - {key: '.metadata.ownerReferences.[].kind', operator: In, values: [Job]}
+    - {key: '.metadata.annotations["lab/stay"]', operator: DoesNotExist}
   delay: {durationMilliseconds: 500}
   next:
     statusTemplate: |

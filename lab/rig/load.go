@@ -28,6 +28,9 @@ func (r *Rig) build(ctx context.Context, c kubernetes.Interface) error {
 	if err := r.WaitNodes(wait, c); err != nil {
 		return err
 	}
+	if r.cfg.Empty {
+		return nil
+	}
 	l := &load{client: c, ctx: ctx}
 	l.g.SetLimit(20)
 	if r.cfg.Pods > 0 {

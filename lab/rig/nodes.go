@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,10 @@ func (r *Rig) createNodes(ctx context.Context, c kubernetes.Interface) error {
 				n = newNode(name, h.name, index, machines[min(hi, 1)], hi < 3)
 			}
 			index++
+			r.tellArgs(n)
+			if r.cfg.Shape != nil {
+				r.cfg.Shape(n)
+			}
 			g.Go(func() error {
 				status := n.Status
 				made, err := c.CoreV1().Nodes().Create(ctx, n, metav1.CreateOptions{})
@@ -60,6 +65,20 @@ func (r *Rig) createNodes(ctx context.Context, c kubernetes.Interface) error {
 		}
 	}
 	return g.Wait()
+}
+
+// tellArgs has a server tell, as k3s does, what its controller-manager goes by.
+func (r *Rig) tellArgs(n *corev1.Node) {
+	if n.Labels["node-role.kubernetes.io/control-plane"] == "" {
+		return
+	}
+	args := []string{"server", "--flannel-iface", "tailscale0"}
+	for _, a := range r.cfg.managerArgs() {
+		args = append(args, "--kube-controller-manager-arg", a)
+	}
+	if b, err := json.Marshal(args); err == nil {
+		n.Annotations["k3s.io/node-args"] = string(b)
+	}
 }
 
 // newNode is a machine on a tailnet as k3s describes it. InternalDNS is the

@@ -1,0 +1,318 @@
+// Package drill holds geotop's forecasts against what really happens: it makes
+// clusters at random, asks geotop what breaks when a house goes dark, cuts that
+// house, waits until the real controllers and the real scheduler have come to
+// rest, and compares pod by pod.
+package drill
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/geotop/geotop/collectors"
+	"github.com/geotop/geotop/collectors/kube"
+	"github.com/geotop/geotop/lab/rig"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
+)
+
+// The clocks of a drill: short, and long enough that a machine at work does not
+// take a living house for dark.
+const (
+	lease       = 8 * time.Second
+	grace       = 12 * time.Second
+	tolerations = 4 * time.Second
+	evictRate   = 1.0
+	patience    = 150 * time.Second
+	jobs        = 10 * time.Second // until a Job that lost a pod makes another
+	atRest      = 3 * time.Second
+)
+
+// Count is how many pods of an app are how.
+type Count struct {
+	Stay    int // run where they ran, on a living node
+	Placed  int // are new, and have a node
+	Pending int // have none
+	Ending  int // were asked to go, and are still there
+	Away    int // are on a lost node, and were not asked to go
+}
+
+// Result is one drill.
+type Result struct {
+	Seed      uint64
+	House     string
+	Nodes     int
+	Pods      int
+	Forecast  map[string]Count // by app
+	Outcome   map[string]Count
+	Expected  time.Duration // until the last pod that comes back is placed; 0 when none does
+	Took      time.Duration
+	Wrong     []string // apps whose pending pods are not as forecast
+	Different []string // apps that differ in anything
+}
+
+// Run is one drill. What it starts it stops.
+func Run(ctx context.Context, seed uint64) (*Result, error) {
+	p := newPlan(seed)
+	r, err := rig.Up(ctx, rig.Config{
+		Houses: p.houses, PerHouse: p.perHouse, Empty: true, Shape: p.shape, NoMetrics: true, NoTailnet: true, NoLonghorn: true,
+		Grace: grace, Lease: lease, Tolerations: tolerations, EvictRate: evictRate, Log: func(string, ...any) {},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Down()
+	c, err := r.Client()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.create(ctx, c); err != nil {
+		return nil, err
+	}
+	d := &drill{rig: r, client: c, placed: map[string]time.Time{}}
+	if err := d.rest(ctx, time.Now()); err != nil {
+		return nil, fmt.Errorf("before the cut: %w", err)
+	}
+	houses := r.Houses()
+	house := houses[int(seed)%len(houses)]
+	res := &Result{Seed: seed, House: house, Nodes: p.houses * p.perHouse}
+	w, err := d.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res.forecast(w, house)
+	before, err := d.pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	res.Pods = len(before)
+	cut := time.Now()
+	if err := r.Cut(ctx, house); err != nil {
+		return nil, err
+	}
+	// The last node is given up so late, and its most patient pod leaves after that.
+	last := cut.Add(grace + time.Duration(float64(p.perHouse)/evictRate*float64(time.Second)) + 5*time.Second + jobs)
+	if expected := cut.Add(min(res.Expected, time.Minute) + 3*time.Second); expected.After(last) {
+		last = expected
+	}
+	if err := d.rest(ctx, last); err != nil {
+		return nil, fmt.Errorf("after the cut: %w", err)
+	}
+	if err := d.outcome(ctx, res, before, cut); err != nil {
+		return nil, err
+	}
+	res.compare()
+	return res, nil
+}
+
+// create makes the apps.
+func (p *plan) create(ctx context.Context, c kubernetes.Interface) error {
+	if _, err := c.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	for _, o := range p.apps {
+		var err error
+		switch o := o.(type) {
+		case *appsv1.Deployment:
+			_, err = c.AppsV1().Deployments(namespace).Create(ctx, o, metav1.CreateOptions{})
+		case *appsv1.StatefulSet:
+			_, err = c.AppsV1().StatefulSets(namespace).Create(ctx, o, metav1.CreateOptions{})
+		case *appsv1.DaemonSet:
+			_, err = c.AppsV1().DaemonSets(namespace).Create(ctx, o, metav1.CreateOptions{})
+		case *batchv1.Job:
+			_, err = c.BatchV1().Jobs(namespace).Create(ctx, o, metav1.CreateOptions{})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type drill struct {
+	rig    *rig.Rig
+	client kubernetes.Interface
+	placed map[string]time.Time // by UID: when a pod was first seen on a node
+}
+
+func (d *drill) pods(ctx context.Context) (map[string]*corev1.Pod, error) {
+	list, err := d.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*corev1.Pod{}
+	for i := range list.Items {
+		all[list.Items[i].Name] = &list.Items[i]
+	}
+	return all, nil
+}
+
+// rest waits until nothing has changed for a while, not before the given moment.
+func (d *drill) rest(ctx context.Context, notBefore time.Time) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the cluster did not come to rest"))
+	defer cancel()
+	last, since := "", time.Now()
+	for {
+		pods, err := d.pods(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range pods {
+			if _, seen := d.placed[string(p.UID)]; !seen && p.Spec.NodeName != "" {
+				d.placed[string(p.UID)] = time.Now()
+			}
+		}
+		now, busy := picture(pods)
+		if now != last || busy {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > atRest && time.Now().After(notBefore.Add(atRest)) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %s", context.Cause(ctx), now)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// picture is how the pods are; busy while one has just been made and nobody has
+// looked at it.
+func picture(pods map[string]*corev1.Pod) (text string, busy bool) {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(pods)) {
+		p := pods[name]
+		fmt.Fprintf(&b, "%s@%s %s %v\n", name, p.Spec.NodeName, p.Status.Phase, p.DeletionTimestamp != nil)
+		scheduled := false
+		for _, c := range p.Status.Conditions {
+			scheduled = scheduled || c.Type == corev1.PodScheduled
+		}
+		busy = busy || !scheduled
+	}
+	return b.String(), busy
+}
+
+// look has geotop read the cluster.
+func (d *drill) look(ctx context.Context) (*model.World, error) {
+	cfg, err := rig.LoadConfig(d.rig.Kubeconfig("admin"))
+	if err != nil {
+		return nil, err
+	}
+	k, err := kube.New(kube.Config{Name: "drill", Rest: cfg})
+	if err != nil {
+		return nil, err
+	}
+	set := collectors.NewSet(k)
+	run, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); set.Run(run) }()
+	defer func() { cancel(); <-done }()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		if w := set.World(time.Now(), model.Options{SiteLabels: model.SiteLabels}); w.Settled() {
+			return w, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-timer.C:
+			return nil, errors.New("geotop did not settle")
+		case <-set.Changed():
+		}
+	}
+}
+
+// forecast is what geotop says, by app.
+func (r *Result) forecast(w *model.World, house string) {
+	r.Forecast = map[string]Count{}
+	for _, f := range survive.New(w).Fates(house) {
+		if f.Namespace != namespace {
+			continue
+		}
+		app := f.Workload[strings.LastIndexByte(f.Workload, '/')+1:]
+		c := r.Forecast[app]
+		switch f.Word {
+		case "stays":
+			c.Stay++
+		case "moves":
+			c.Placed++
+			c.Ending++
+			r.Expected = max(r.Expected, f.After)
+		case "starts":
+			c.Placed++
+		case "pends":
+			c.Pending++
+			c.Ending++
+		case "waited":
+			c.Pending++
+		case "hangs", "ends":
+			c.Ending++
+		case "away":
+			c.Away++
+		}
+		r.Forecast[app] = c
+	}
+}
+
+// outcome is what happened.
+func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev1.Pod, cut time.Time) error {
+	after, err := d.pods(ctx)
+	if err != nil {
+		return err
+	}
+	r.Outcome = map[string]Count{}
+	for name, p := range after {
+		app := p.Labels[appLabel]
+		c := r.Outcome[app]
+		lost := strings.HasPrefix(p.Spec.NodeName, r.House+"-")
+		old := before[name] != nil && before[name].UID == p.UID
+		switch {
+		case p.DeletionTimestamp != nil:
+			c.Ending++
+		case p.Spec.NodeName == "":
+			c.Pending++
+		case lost:
+			c.Away++
+		case old && before[name].Spec.NodeName != "":
+			c.Stay++
+		default:
+			c.Placed++
+			r.Took = max(r.Took, d.placed[string(p.UID)].Sub(cut))
+		}
+		r.Outcome[app] = c
+	}
+	return nil
+}
+
+// compare finds where the forecast was wrong.
+func (r *Result) compare() {
+	apps := map[string]bool{}
+	for a := range r.Forecast {
+		apps[a] = true
+	}
+	for a := range r.Outcome {
+		apps[a] = true
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(apps), func(a, b string) int { return cmp.Compare(a, b) }) {
+		f, o := r.Forecast[a], r.Outcome[a]
+		if f.Pending != o.Pending {
+			r.Wrong = append(r.Wrong, a)
+		}
+		if f != o {
+			r.Different = append(r.Different, fmt.Sprintf("%s: forecast %+v, outcome %+v", a, f, o))
+		}
+	}
+}

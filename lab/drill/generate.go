@@ -1,0 +1,162 @@
+package drill
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// plan is one generated cluster.
+type plan struct {
+	houses, perHouse int
+	rand             *rand.Rand
+	apps             []runtime.Object
+}
+
+const (
+	namespace = "drill"
+	appLabel  = "app"
+)
+
+// newPlan draws a cluster: a seed gives the same one every time.
+func newPlan(seed uint64) *plan {
+	p := &plan{rand: rand.New(rand.NewPCG(seed, 7))}
+	p.houses, p.perHouse = 2+p.rand.IntN(3), 1+p.rand.IntN(4)
+	for i := range 3 + p.rand.IntN(8) {
+		p.apps = append(p.apps, p.app(fmt.Sprintf("app-%d", i)))
+	}
+	return p
+}
+
+// chance is true once in so many times.
+func (p *plan) chance(in int) bool { return p.rand.IntN(in) == 0 }
+
+func pick[T any](p *plan, from ...T) T { return from[p.rand.IntN(len(from))] }
+
+// shape gives a machine its size, and some a label or a taint.
+func (p *plan) shape(n *corev1.Node) {
+	// These drills are about pods: the lab's one etcd is in no house.
+	delete(n.Labels, "node-role.kubernetes.io/etcd")
+	n.Status.Capacity[corev1.ResourceCPU] = resource.MustParse(pick(p, "2", "4", "4", "8"))
+	n.Status.Capacity[corev1.ResourceMemory] = resource.MustParse(pick(p, "2Gi", "4Gi", "8Gi", "16Gi"))
+	n.Status.Capacity[corev1.ResourcePods] = resource.MustParse(pick(p, "110", "110", "110", "6"))
+	n.Status.Allocatable = n.Status.Capacity
+	if p.chance(2) {
+		n.Labels["disk"] = "ssd"
+	}
+	if p.chance(6) {
+		n.Spec.Taints = append(n.Spec.Taints, corev1.Taint{Key: "dedicated", Value: "db", Effect: pick(p, corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule)})
+	}
+	if p.chance(12) {
+		n.Spec.Unschedulable = true
+	}
+}
+
+func (p *plan) app(name string) runtime.Object {
+	replicas := int32(1 + p.rand.IntN(5))
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{appLabel: name}}
+	t := p.template(name)
+	switch p.rand.IntN(10) {
+	case 0:
+		return &appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Selector: selector, Template: t}}
+	case 1, 2:
+		return &appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Replicas: &replicas, Selector: selector, Template: t, PodManagementPolicy: appsv1.ParallelPodManagement}}
+	case 3:
+		t.Spec.RestartPolicy = corev1.RestartPolicyNever
+		t.Annotations = map[string]string{"lab/stay": "true"}
+		limit := int32(20)
+		return &batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{Parallelism: &replicas, Completions: &replicas, BackoffLimit: &limit, Template: t}}
+	default:
+		return &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: selector, Template: t}}
+	}
+}
+
+func (p *plan) template(name string) corev1.PodTemplateSpec {
+	requests := corev1.ResourceList{}
+	if !p.chance(6) {
+		requests[corev1.ResourceCPU] = resource.MustParse(pick(p, "50m", "100m", "250m", "500m", "1", "1500m"))
+	}
+	if !p.chance(6) {
+		requests[corev1.ResourceMemory] = resource.MustParse(pick(p, "64Mi", "256Mi", "512Mi", "1Gi", "2Gi"))
+	}
+	c := corev1.Container{Name: "main", Image: "registry.example/main:1", Resources: corev1.ResourceRequirements{Requests: requests}}
+	if p.chance(10) {
+		c.Ports = []corev1.ContainerPort{{ContainerPort: 8080, HostPort: pick(p, int32(8080), 8081)}}
+	}
+	t := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{appLabel: name}}, Spec: corev1.PodSpec{Containers: []corev1.Container{c}}}
+	if p.chance(6) {
+		t.Spec.NodeSelector = map[string]string{"disk": "ssd"}
+	}
+	p.tolerate(&t.Spec)
+	p.spread(&t.Spec, name)
+	p.affinity(&t.Spec, name)
+	return t
+}
+
+func (p *plan) tolerate(s *corev1.PodSpec) {
+	if p.chance(4) {
+		s.Tolerations = append(s.Tolerations, corev1.Toleration{Key: "dedicated", Operator: corev1.TolerationOpExists})
+	}
+	if p.chance(12) { // stays on a lost node for good
+		s.Tolerations = append(s.Tolerations, corev1.Toleration{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute})
+	}
+	if p.chance(12) {
+		stay := int64(1 + p.rand.IntN(5))
+		s.Tolerations = append(s.Tolerations, corev1.Toleration{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &stay})
+	}
+}
+
+func (p *plan) spread(s *corev1.PodSpec, name string) {
+	if !p.chance(4) {
+		return
+	}
+	c := corev1.TopologySpreadConstraint{
+		MaxSkew: pick(p, int32(1), 1, 2), TopologyKey: pick(p, corev1.LabelTopologyZone, corev1.LabelTopologyZone, corev1.LabelHostname),
+		WhenUnsatisfiable: pick(p, corev1.DoNotSchedule, corev1.DoNotSchedule, corev1.ScheduleAnyway),
+		LabelSelector:     &metav1.LabelSelector{MatchLabels: map[string]string{appLabel: name}},
+	}
+	if c.WhenUnsatisfiable == corev1.DoNotSchedule && p.chance(4) {
+		n := int32(2 + p.rand.IntN(2))
+		c.MinDomains = &n
+	}
+	if p.chance(3) {
+		honor := corev1.NodeInclusionPolicyHonor
+		c.NodeTaintsPolicy = &honor
+	}
+	s.TopologySpreadConstraints = append(s.TopologySpreadConstraints, c)
+}
+
+func (p *plan) affinity(s *corev1.PodSpec, name string) {
+	a := &corev1.Affinity{}
+	term := func(app string) corev1.PodAffinityTerm {
+		return corev1.PodAffinityTerm{TopologyKey: pick(p, corev1.LabelTopologyZone, corev1.LabelHostname), LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{appLabel: app}}}
+	}
+	switch p.rand.IntN(9) {
+	case 0:
+		a.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term(name)}}
+	case 1:
+		a.PodAntiAffinity = &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{Weight: 100, PodAffinityTerm: term(name)}}}
+	case 2:
+		a.PodAffinity = &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term(pick(p, name, "app-0"))}}
+	case 3:
+		zone := corev1.NodeSelectorRequirement{Key: corev1.LabelTopologyZone, Operator: corev1.NodeSelectorOpIn, Values: []string{"moka", "curepipe"}}
+		ns := corev1.NodeSelectorTerm{MatchExpressions: []corev1.NodeSelectorRequirement{zone}}
+		if p.chance(2) {
+			a.NodeAffinity = &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{ns}}}
+		} else {
+			a.NodeAffinity = &corev1.NodeAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{Weight: 50, Preference: ns}}}
+		}
+	case 4:
+		a.PodAntiAffinity = &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{term("app-0")}}
+	default:
+		return
+	}
+	s.Affinity = a
+}

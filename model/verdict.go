@@ -1,0 +1,126 @@
+package model
+
+import "fmt"
+
+// Outcome is what becomes of something when sites are lost, from good to bad.
+type Outcome int
+
+// The outcomes.
+const (
+	Survives    Outcome = iota // it goes on
+	Degraded                   // it goes on with less than it should have
+	Interrupted                // it is away for a while, and comes back by itself
+	Undecided                  // what it depends on is not known
+	Down                       // it is away until somebody does something, or the site is back
+	DataLost                   // what it holds is gone, but for backups
+)
+
+var outcomeNames = [...]string{Survives: "survives", Degraded: "degraded", Interrupted: "interrupted", Undecided: "unknown", Down: "down", DataLost: "lost"}
+
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return fmt.Sprintf("outcome(%d)", int(o))
+	}
+	return outcomeNames[o]
+}
+
+// MarshalText writes the lower-case word.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// UnmarshalText reads the lower-case word.
+func (o *Outcome) UnmarshalText(b []byte) error {
+	for i, n := range outcomeNames {
+		if n == string(b) {
+			*o = Outcome(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown verdict %q", b)
+}
+
+// Severity ranks the outcome as a state to be in: that something would be lost is
+// a warning about now, not a failure.
+func (o Outcome) Severity() Severity {
+	switch o {
+	case Survives, Degraded, Interrupted:
+		return OK
+	case Undecided:
+		return Unknown
+	default:
+		return Warning
+	}
+}
+
+// Verdict is what breaks when the sites of Lost go dark together, beside those
+// that are dark already.
+type Verdict struct {
+	Lost         []string      `json:"lost"`
+	Outcome      Outcome       `json:"verdict"`      // the worst of the parts
+	Why          string        `json:"why"`          // of the worst part
+	ControlPlane []PartVerdict `json:"controlPlane"` // by cluster
+	Workloads    []PartVerdict `json:"workloads"`    // those it touches, worst first
+	Volumes      []PartVerdict `json:"volumes"`      // likewise
+	ObjectStore  []PartVerdict `json:"objectStore"`
+	// Untouched is how many workloads and volumes do not notice.
+	Untouched int `json:"untouched"`
+	// Recovery is until everything that comes back by itself is back; DataLoss the
+	// oldest data that would be restored. Seconds; null when there is nothing.
+	Recovery *float64 `json:"recoverySeconds"`
+	DataLoss *float64 `json:"dataLossSeconds"`
+}
+
+// PartVerdict is what becomes of one thing.
+type PartVerdict struct {
+	Cluster  string   `json:"cluster"`
+	Object   string   `json:"object"` // "Deployment/web/blog", "volume/db/data-postgres-0", ...
+	Outcome  Outcome  `json:"verdict"`
+	Why      string   `json:"why"`
+	Recovery *float64 `json:"recoverySeconds"` // until it is back; null when it does not go, or not by itself
+	DataLoss *float64 `json:"dataLossSeconds"` // age of what would be restored; null when nothing is lost
+	// Of a workload's pods: how many run on, come back elsewhere, wait for a node,
+	// cannot end, and are gone or out of reach.
+	Stay int `json:"stay,omitempty"`
+	Move int `json:"move,omitempty"`
+	Pend int `json:"pend,omitempty"`
+	Hang int `json:"hang,omitempty"`
+	Gone int `json:"gone,omitempty"`
+}
+
+// WithVerdicts gives the World with what breaks when each site is lost, which its
+// sites then say in a word.
+func (w *World) WithVerdicts(list []*Verdict) *World {
+	with := *w
+	with.Verdicts, with.Sites, with.sites = list, nil, map[string]*Site{}
+	for _, s := range w.Sites {
+		judged := *s
+		for _, v := range list {
+			if len(v.Lost) == 1 && v.Lost[0] == s.Name {
+				judged.Verdict = v.Outcome.String()
+			}
+		}
+		with.Sites = append(with.Sites, &judged)
+		with.sites[s.Name] = &judged
+	}
+	return &with
+}
+
+// Verdict gives what breaks when the site is lost, or nil when nobody asked.
+func (w *World) Verdict(site string) *Verdict {
+	for _, v := range w.Verdicts {
+		if len(v.Lost) == 1 && v.Lost[0] == site {
+			return v
+		}
+	}
+	return nil
+}
+
+// Count says how many of the parts have the outcome or a worse one.
+func Count(parts []PartVerdict, least Outcome) int {
+	n := 0
+	for i := range parts {
+		if parts[i].Outcome >= least {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,228 @@
+package survive
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// fate is what becomes of one pod.
+type fate string
+
+// What may become of a pod.
+const (
+	stays  fate = "stays"  // it runs on
+	moves  fate = "moves"  // another takes its place, and runs
+	pends  fate = "pends"  // another takes its place, and waits: there is no node for it
+	hangs  fate = "hangs"  // it cannot end, so no other takes its place
+	away   fate = "away"   // it is out of reach, and nothing is done about it
+	ends   fate = "ends"   // nobody takes its place
+	waited fate = "waited" // it had no node before, and has none now
+	starts fate = "starts" // it had no node before, and finds one now
+)
+
+// end is one pod's fate.
+type end struct {
+	pod   *pod
+	fate  fate
+	node  *node         // where it, or what takes its place, is
+	after time.Duration // from the loss on until that is decided; 0 for what stays
+	why   string
+}
+
+// played is a loss played through to its end.
+type played struct {
+	state *state
+	ends  []*end // of pods that a loss may change something for: those that wait, and those on lost nodes
+	live  bool   // the control plane can write
+	zones map[string]*zone
+	clock clocks
+}
+
+// leave is one pod that is asked to go, and when.
+type leave struct {
+	pod *pod
+	at  time.Duration
+}
+
+const (
+	// settling is how long it takes until a new pod is made and placed.
+	settling = time.Second
+	// A Job makes another pod so long after one is no longer ready, twice as long
+	// for every further one it lost, but no longer than that (kube-controller-manager).
+	jobBackOff     = 10 * time.Second
+	longestBackOff = 10 * time.Minute
+)
+
+func backOff(lost int) time.Duration {
+	d := jobBackOff
+	for range lost - 1 {
+		d = min(2*d, longestBackOff)
+	}
+	return d
+}
+
+// play loses the nodes. live says whether the control plane is left.
+func (c *cluster) play(lost []bool, live bool, t clocks) *played {
+	p := &played{state: c.begin(lost), live: live, clock: t, zones: c.evictions(lost, t)}
+	byPod := map[*pod]*end{}
+	for _, o := range c.waiting {
+		p.ends = append(p.ends, &end{pod: o, fate: waited})
+	}
+	for i := range c.nodes {
+		if !lost[i] {
+			continue
+		}
+		for _, o := range p.state.pods[i] {
+			e := &end{pod: o, fate: away, node: o.node, why: p.whyAway(o)}
+			byPod[o] = e
+			p.ends = append(p.ends, e)
+		}
+	}
+	if !live {
+		return p
+	}
+	copy(p.state.shut, lost)
+	waiting := []*end{} // pods to place: those that waited already, first
+	for _, e := range p.ends {
+		if e.fate == waited && e.pod.waits() {
+			waiting = append(waiting, e)
+		}
+	}
+	leaving := p.leaving()
+	ofJob := map[string]int{} // pods it loses
+	for _, l := range leaving {
+		ofJob[l.pod.fact.Owner.UID]++
+	}
+	for _, l := range leaving {
+		e := byPod[l.pod]
+		p.state.ended[l.pod] = true
+		e.after = l.at
+		switch owner := l.pod.fact.Owner.Kind; owner {
+		case "ReplicaSet", "ReplicationController", "Job":
+			if owner == "Job" {
+				e.after = max(e.after, p.clock.grace+backOff(ofJob[l.pod.fact.Owner.UID]))
+			}
+			e.after += settling
+			if !p.settle(e) {
+				waiting = append(waiting, e)
+			}
+		case "StatefulSet":
+			e.fate, e.why = hangs, "its node cannot confirm that it ended, and a StatefulSet makes no second one before that"
+		case "":
+			e.fate, e.why = ends, "nothing owns it, so nothing makes another"
+		default:
+			e.fate, e.why = hangs, "whether its "+owner+" makes another before it has ended is not known"
+		}
+		waiting = p.again(waiting)
+	}
+	p.again(waiting)
+	return p
+}
+
+// again tries those that wait once more, as long as that helps.
+func (p *played) again(waiting []*end) []*end {
+	for {
+		left := slices.DeleteFunc(slices.Clone(waiting), p.settle)
+		if len(left) == len(waiting) {
+			return left
+		}
+		waiting = left
+	}
+}
+
+// settle tries to place what takes the pod's place.
+func (p *played) settle(e *end) bool {
+	next := &pod{fact: e.pod.fact, kind: e.pod.kind, owner: e.pod.owner}
+	at, why := p.state.place(next)
+	if at < 0 {
+		if e.fate != waited {
+			e.fate, e.node = pends, nil
+		}
+		e.why = obstacles(why)
+		return false
+	}
+	if e.fate == waited {
+		e.fate = starts
+	} else {
+		e.fate = moves
+	}
+	e.node, e.why = p.state.nodes[at], ""
+	return true
+}
+
+// waits reports whether the scheduler looks for a node for the pod: not while
+// somebody gates it, and for a DaemonSet's on one node only, which is full.
+func (p *pod) waits() bool {
+	return !p.ends && len(p.kind.spec.Gates) == 0 && p.fact.Owner.Kind != "DaemonSet"
+}
+
+// obstacles puts into words what keeps a pod off the nodes that are left.
+func obstacles(why map[obstacle]int) string {
+	delete(why, nodeIsLost)
+	keys := slices.SortedFunc(maps.Keys(why), func(a, b obstacle) int { return cmp.Or(cmp.Compare(why[b], why[a]), cmp.Compare(a, b)) })
+	words := []string{}
+	for _, o := range keys {
+		words = append(words, fmt.Sprintf("%s (%d)", o, why[o]))
+	}
+	if len(words) == 0 {
+		return "no node is left"
+	}
+	return "no node fits: " + strings.Join(words, ", ")
+}
+
+// leaving lists the pods that the node controller has deleted, in that order.
+// Nodes of a zone are given up one after another.
+func (p *played) leaving() []leave {
+	list := []leave{}
+	given := map[string]int{}
+	for i, n := range p.state.nodes {
+		z := p.zones[n.zone]
+		if !p.state.lost[i] || z.rate <= 0 {
+			continue
+		}
+		from := p.clock.grace + time.Duration(float64(given[n.zone])/z.rate*float64(time.Second))
+		given[n.zone]++
+		for _, o := range p.state.pods[i] {
+			if stay, ever := patience(o.kind.spec.Tolerations); !ever && !o.ends {
+				list = append(list, leave{o, from + stay})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b leave) int { return cmp.Compare(a.at, b.at) })
+	return list
+}
+
+// patience is how long a pod stays on a node that is not reached; ever when it
+// does for good. The first toleration that fits counts, as for the controller.
+func patience(tolerations []corev1.Toleration) (stay time.Duration, ever bool) {
+	taint := unreachable[1]
+	for _, t := range tolerations {
+		switch {
+		case !tolerates(t, taint):
+		case t.TolerationSeconds == nil:
+			return 0, true
+		default:
+			return time.Duration(max(0, *t.TolerationSeconds)) * time.Second, false
+		}
+	}
+	return 0, false
+}
+
+func (p *played) whyAway(o *pod) string {
+	switch z := p.zones[o.node.zone]; {
+	case !p.live:
+		return "nobody is left to replace it"
+	case z.why != "":
+		return z.why
+	case o.ends:
+		return "it was asked to go, and its node cannot confirm that"
+	default:
+		return "it tolerates that for ever, as pods of DaemonSets do"
+	}
+}

@@ -1,0 +1,140 @@
+package survive
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/geotop/geotop/model"
+)
+
+// Analysis is a World made ready to be asked about losses.
+type Analysis struct {
+	world    *model.World
+	clusters []*cluster
+	clocks   []clocks
+}
+
+// New makes a World ready. The World must not change, as none does.
+func New(w *model.World) *Analysis {
+	a := &Analysis{world: w}
+	for _, c := range w.Clusters {
+		a.clusters = append(a.clusters, gather(w, c))
+		a.clocks = append(a.clocks, clocksOf(w, c))
+	}
+	return a
+}
+
+// Each gives the loss of each site by itself, in the order of the World. A site
+// that is dark already is lost in all of them.
+func (a *Analysis) Each() []*model.Verdict {
+	list := []*model.Verdict{}
+	for _, s := range a.world.Sites {
+		list = append(list, a.Of(s.Name))
+	}
+	return list
+}
+
+// Of says what breaks when the sites go dark together, beside those that are
+// dark already. Sites that there are not lose nothing.
+func (a *Analysis) Of(sites ...string) *model.Verdict {
+	v := &model.Verdict{
+		Lost: slices.Clone(sites), ControlPlane: []model.PartVerdict{}, Workloads: []model.PartVerdict{}, Volumes: []model.PartVerdict{}, ObjectStore: []model.PartVerdict{},
+	}
+	slices.Sort(v.Lost)
+	for i, c := range a.clusters {
+		lost := c.lost(v.Lost)
+		plane := c.controlPlane(lost)
+		v.ControlPlane = append(v.ControlPlane, plane)
+		disks := c.volumes(lost)
+		for _, d := range disks {
+			if d.touched {
+				v.Volumes = append(v.Volumes, d.PartVerdict)
+			} else {
+				v.Untouched++
+			}
+		}
+		touched := c.play(lost, plane.Outcome < model.Down, a.clocks[i]).workloads(disks)
+		v.Workloads = append(v.Workloads, touched...)
+		v.Untouched += c.owners - len(touched)
+	}
+	v.ObjectStore = a.stores(v.Lost)
+	finish(v)
+	return v
+}
+
+// Fate is what becomes of one pod.
+type Fate struct {
+	Cluster, Namespace, Pod string
+	Workload                string        // the object at the top of it
+	Word                    string        // stays, moves, pends, hangs, away, ends or waited
+	Node                    string        // where it, or what takes its place, is
+	After                   time.Duration // from the loss on, until that is so
+	Why                     string
+}
+
+// Fates says what becomes of every pod when the sites go dark together.
+func (a *Analysis) Fates(sites ...string) []Fate {
+	list := []Fate{}
+	for i, c := range a.clusters {
+		lost := c.lost(sites)
+		changed := map[*pod]*end{}
+		for _, e := range c.play(lost, c.controlPlane(lost).Outcome < model.Down, a.clocks[i]).ends {
+			changed[e.pod] = e
+		}
+		for _, p := range c.pods {
+			e := changed[p]
+			if e == nil {
+				e = &end{pod: p, fate: stays, node: p.node}
+			}
+			f := Fate{Cluster: c.model.Name, Namespace: p.fact.Namespace, Pod: p.fact.Name, Word: string(e.fate), After: e.after, Why: e.why}
+			if p.owner != nil {
+				f.Workload = p.owner.Object()
+			}
+			if e.node != nil {
+				f.Node = e.node.Name
+			}
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// part is a verdict on one thing, and whether the loss has to do with it at all.
+type part struct {
+	model.PartVerdict
+	touched bool
+}
+
+// finish sorts the parts and sums them up.
+func finish(v *model.Verdict) {
+	for _, parts := range [][]model.PartVerdict{v.ControlPlane, v.Volumes, v.Workloads, v.ObjectStore} {
+		slices.SortStableFunc(parts, func(a, b model.PartVerdict) int {
+			return cmp.Or(cmp.Compare(b.Outcome, a.Outcome), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Object, b.Object))
+		})
+		for i := range parts {
+			p := &parts[i]
+			if p.Outcome > v.Outcome {
+				v.Outcome, v.Why = p.Outcome, p.Object+": "+p.Why
+			}
+			v.Recovery, v.DataLoss = longer(v.Recovery, p.Recovery), longer(v.DataLoss, p.DataLoss)
+		}
+	}
+}
+
+func longer(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
+}
+
+// lost marks the nodes that are away: those of the sites, and those that give no
+// sign of life already.
+func (c *cluster) lost(sites []string) []bool {
+	lost := make([]bool, len(c.nodes))
+	for i, n := range c.nodes {
+		lost[i] = n.dead || slices.Contains(sites, n.Site)
+	}
+	return lost
+}

@@ -1,0 +1,380 @@
+package survive_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
+)
+
+var moment = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+
+// town builds a cluster.
+type town struct {
+	c      model.ClusterFacts
+	stores []model.StoreFacts
+}
+
+func ok(name string) model.Source {
+	return model.Source{Cluster: "c", Name: name, Status: model.SourceOK, ObservedAt: moment}
+}
+
+// newTown has so many houses with so many nodes of 4 CPUs each, a server with an
+// etcd voter in every house.
+func newTown(houses, nodes int) *town {
+	t := &town{model.ClusterFacts{Name: "c", Version: "v1.36.3+k3s1", API: ok(model.SourceAPI)}, nil}
+	t.c.Nodes.Source, t.c.Leases.Source, t.c.Pods.Source = ok(model.SourceNodes), ok(model.SourceLeases), ok(model.SourcePods)
+	for h := range houses {
+		for n := range nodes {
+			name := fmt.Sprintf("h%d-%d", h, n)
+			f := &model.NodeFact{
+				Cluster: "c", Name: name, Kubelet: "v1.36.3+k3s1", Allocatable: model.Resources{MilliCPU: 4000, MemoryBytes: 8 << 30, Pods: 110},
+				Labels:     map[string]string{corev1.LabelHostname: name, corev1.LabelTopologyZone: fmt.Sprintf("h%d", h)},
+				Conditions: []model.Condition{{Type: "Ready", Status: "True", Since: moment.Add(-time.Hour)}},
+			}
+			if n == 0 {
+				f.Labels["node-role.kubernetes.io/control-plane"], f.Labels["node-role.kubernetes.io/etcd"] = "true", "true"
+			}
+			t.c.Nodes.Items = append(t.c.Nodes.Items, f)
+			t.c.Leases.Items = append(t.c.Leases.Items, &model.Lease{Cluster: "c", Node: name, Duration: 40 * time.Second, Renewed: moment, Heard: moment})
+		}
+	}
+	return t
+}
+
+func (t *town) node(name string) *model.NodeFact {
+	i := slices.IndexFunc(t.c.Nodes.Items, func(n *model.NodeFact) bool { return n.Name == name })
+	return t.c.Nodes.Items[i]
+}
+
+// dark has the machine give no sign of life.
+func (t *town) dark(name string) {
+	n := t.node(name)
+	n.Conditions[0].Status = "Unknown"
+	n.Taints = append(n.Taints, corev1.Taint{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoSchedule})
+}
+
+// usual is what admission gives every pod.
+func usual() []corev1.Toleration {
+	stay := int64(300)
+	return []corev1.Toleration{{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: &stay}}
+}
+
+// app adds a workload of the kind with a pod on each of the nodes; "" for a pod
+// that waits for one.
+func (t *town) app(kind, name string, spec *model.PodSpec, nodes ...string) {
+	if spec.Tolerations == nil {
+		spec.Tolerations = usual()
+	}
+	for i, n := range nodes {
+		p := &model.Pod{
+			Cluster: "c", Namespace: "d", Name: fmt.Sprintf("%s-%d", name, i), UID: fmt.Sprintf("%s-%d", name, i), Node: n, Phase: corev1.PodRunning, Ready: n != "",
+			Owner: model.Owner{Kind: kind, Name: name, UID: kind + name}, Labels: map[string]string{"app": name}, Spec: spec, Created: moment.Add(-time.Hour),
+		}
+		if kind == "" {
+			p.Owner = model.Owner{}
+		}
+		t.c.Pods.Items = append(t.c.Pods.Items, p)
+	}
+}
+
+func (t *town) world() *model.World {
+	slices.SortFunc(t.c.Pods.Items, model.ComparePods)
+	return model.Assemble(model.Facts{Clusters: []model.ClusterFacts{t.c}, Stores: t.stores}, moment, model.Options{})
+}
+
+func cpu(milli int64) *model.PodSpec {
+	return &model.PodSpec{Requests: model.Resources{MilliCPU: milli}}
+}
+
+func spread(s *model.PodSpec, key string, change func(*corev1.TopologySpreadConstraint)) *model.PodSpec {
+	c := corev1.TopologySpreadConstraint{MaxSkew: 1, TopologyKey: key, WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}}}
+	if change != nil {
+		change(&c)
+	}
+	s.Spread = []corev1.TopologySpreadConstraint{c}
+	return s
+}
+
+func honorTaints(c *corev1.TopologySpreadConstraint) {
+	honor := corev1.NodeInclusionPolicyHonor
+	c.NodeTaintsPolicy = &honor
+}
+
+func apart(s *model.PodSpec, key string) *model.PodSpec {
+	s.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{
+		{TopologyKey: key, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}}},
+	}}}
+	return s
+}
+
+// fates is the words of the pods of app a, in order.
+func fates(w *model.World, sites ...string) string {
+	words := []string{}
+	for _, f := range survive.New(w).Fates(sites...) {
+		if strings.HasPrefix(f.Pod, "a-") {
+			words = append(words, f.Word)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func TestPodsOfALostHouse(t *testing.T) {
+	const zone, host = corev1.LabelTopologyZone, corev1.LabelHostname
+	for name, c := range map[string]struct {
+		build func(*town)
+		want  string
+	}{
+		"of a Deployment, room elsewhere": {func(b *town) { b.app("ReplicaSet", "a", cpu(100), "h0-0", "h1-0") }, "moves stays"},
+		"of a StatefulSet":                {func(b *town) { b.app("StatefulSet", "a", cpu(100), "h0-0", "h1-0") }, "hangs stays"},
+		"of a DaemonSet, for ever": {func(b *town) {
+			s := cpu(1)
+			s.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+			b.app("DaemonSet", "a", s, "h0-0", "h1-0")
+		}, "away stays"},
+		"of nobody":                       {func(b *town) { b.app("", "a", cpu(100), "h0-0") }, "ends"},
+		"too large for what is left":      {func(b *town) { b.app("ReplicaSet", "a", cpu(3000), "h0-0", "h0-1", "h1-0", "h1-1", "h2-0") }, "moves pends stays stays stays"},
+		"apart by house":                  {func(b *town) { b.app("ReplicaSet", "a", apart(cpu(1), zone), "h0-0", "h1-0", "h2-0") }, "pends stays stays"},
+		"apart by machine":                {func(b *town) { b.app("ReplicaSet", "a", apart(cpu(1), host), "h0-0", "h1-0", "h2-0") }, "moves stays stays"},
+		"spread, the dead house counts":   {func(b *town) { b.app("ReplicaSet", "a", spread(cpu(1), zone, nil), "h0-0", "h1-0", "h2-0") }, "pends stays stays"},
+		"spread, the dead house does not": {func(b *town) { b.app("ReplicaSet", "a", spread(cpu(1), zone, honorTaints), "h0-0", "h1-0", "h2-0") }, "moves stays stays"},
+		"spread, too few houses are left": {func(b *town) {
+			three := int32(3)
+			b.app("ReplicaSet", "a", spread(cpu(1), zone, func(c *corev1.TopologySpreadConstraint) { honorTaints(c); c.MinDomains = &three }), "h0-0", "h1-0", "h2-0")
+		}, "pends stays stays"},
+		"spread, if possible": {func(b *town) {
+			b.app("ReplicaSet", "a", spread(cpu(1), zone, func(c *corev1.TopologySpreadConstraint) { c.WhenUnsatisfiable = corev1.ScheduleAnyway }), "h0-0", "h1-0", "h2-0")
+		}, "moves stays stays"},
+		"bound to the house by a selector": {func(b *town) {
+			s := cpu(1)
+			s.NodeSelector = map[string]string{zone: "h0"}
+			b.app("ReplicaSet", "a", s, "h0-0")
+		}, "pends"},
+		"a port that is taken everywhere": {func(b *town) {
+			s := cpu(1)
+			s.HostPorts = []model.HostPort{{Port: 80}}
+			b.app("ReplicaSet", "a", s, "h0-0", "h0-1", "h1-0", "h1-1", "h2-0", "h2-1")
+		}, "pends pends stays stays stays stays"},
+		"others are cordoned": {func(b *town) {
+			for _, n := range []string{"h1-0", "h1-1", "h2-0", "h2-1"} {
+				b.node(n).Unschedulable = true
+			}
+			b.app("ReplicaSet", "a", cpu(1), "h0-0")
+		}, "pends"},
+		"others are tainted, one tolerates": {func(b *town) {
+			for _, n := range []string{"h1-0", "h1-1", "h2-0", "h2-1"} {
+				b.node(n).Taints = []corev1.Taint{{Key: "dedicated", Effect: corev1.TaintEffectNoSchedule}}
+			}
+			s := cpu(1)
+			s.Tolerations = append(usual(), corev1.Toleration{Key: "dedicated", Operator: corev1.TolerationOpExists})
+			b.app("ReplicaSet", "a", s, "h0-0")
+			b.app("ReplicaSet", "b", cpu(1), "h0-0")
+		}, "moves"},
+		"waits, and still does": {func(b *town) { b.app("ReplicaSet", "a", cpu(9000), "") }, "waited"},
+		"the first toleration counts": {func(b *town) {
+			s := cpu(1)
+			s.Tolerations = append([]corev1.Toleration{{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists}}, usual()...)
+			b.app("ReplicaSet", "a", s, "h0-0")
+		}, "away"},
+		"stays with what it wants to be near": {func(b *town) {
+			b.app("ReplicaSet", "b", cpu(1), "h2-1")
+			s := cpu(1)
+			s.Affinity = &corev1.Affinity{PodAffinity: &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{TopologyKey: host, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "b"}}}}}}
+			b.app("ReplicaSet", "a", s, "h0-0")
+		}, "moves"},
+	} {
+		b := newTown(3, 2)
+		c.build(b)
+		if got := fates(b.world(), "h0"); got != c.want {
+			t.Errorf("%s: %q, not %q", name, got, c.want)
+		}
+	}
+}
+
+// The node controller's rules: one node after another, and none at all where a
+// zone is half dead or everything is.
+func TestEvictions(t *testing.T) {
+	after := func(b *town, sites ...string) string {
+		words := []string{}
+		for _, f := range survive.New(b.world()).Fates(sites...) {
+			words = append(words, fmt.Sprintf("%s %v", f.Word, f.After))
+		}
+		return strings.Join(words, ", ")
+	}
+	b := newTown(3, 3)
+	b.app("ReplicaSet", "a", cpu(1), "h0-0", "h0-1", "h0-2")
+	if got := after(b, "h0"); got != "moves 5m51s, moves 6m1s, moves 6m11s" {
+		t.Errorf("by default: %s", got)
+	}
+	b.node("h1-0").Annotations = map[string]string{"k3s.io/node-args": `["server","--kube-controller-manager-arg","node-monitor-grace-period=20s","--kube-controller-manager-arg=node-eviction-rate=1"]`}
+	if got := after(b, "h0"); got != "moves 5m21s, moves 5m22s, moves 5m23s" {
+		t.Errorf("as the servers were told: %s", got)
+	}
+	half := newTown(3, 4)
+	half.app("ReplicaSet", "a", cpu(1), "h0-1")
+	for _, n := range []string{"h0-1", "h0-2", "h0-3"} {
+		half.dark(n)
+	}
+	if got := after(half); got != "away 0s" {
+		t.Errorf("a house that is dark but for one of four: %s", got)
+	}
+	all := newTown(1, 2)
+	all.app("ReplicaSet", "a", cpu(1), "h0-1")
+	all.dark("h0-1")
+	if got := after(all); got != "moves 5m51s" {
+		t.Errorf("one of two machines: %s", got)
+	}
+	jobs := newTown(3, 1)
+	jobs.app("Job", "a", func() *model.PodSpec {
+		s := cpu(1)
+		stay := int64(2)
+		s.Tolerations = usual()
+		s.Tolerations[0].TolerationSeconds = &stay
+		return s
+	}(), "h0-0")
+	if got := after(jobs, "h0"); got != "moves 1m1s" {
+		t.Errorf("a Job backs off: %s", got)
+	}
+}
+
+// Every set of houses out of two to five: the control plane is left when a
+// majority of the voters is.
+func TestControlPlaneOfEverySet(t *testing.T) {
+	for houses := 2; houses <= 5; houses++ {
+		a := survive.New(newTown(houses, 1).world())
+		for lost := range 1 << houses {
+			sites, left := []string{}, 0
+			for h := range houses {
+				if lost&(1<<h) != 0 {
+					sites = append(sites, fmt.Sprintf("h%d", h))
+				} else {
+					left++
+				}
+			}
+			got := a.Of(sites...).ControlPlane[0].Outcome
+			if want := left < houses/2+1; (got == model.Down) != want {
+				t.Errorf("%d houses without %v: %s", houses, sites, got)
+			}
+		}
+	}
+}
+
+// Every set of houses with a MinIO server and two drives in each: it is read with
+// all but its parity, and written with one more where the parity is half.
+func TestObjectStoreOfEverySet(t *testing.T) {
+	for houses := 2; houses <= 5; houses++ {
+		drives := 2 * houses
+		for parity := 1; parity <= drives/2; parity++ {
+			b := newTown(houses, 1)
+			cluster := &model.StoreCluster{Mode: "online", Parity: parity}
+			for h := range houses {
+				s := &model.StoreServer{Endpoint: fmt.Sprintf("h%d-0:9000", h), Online: true}
+				for d := range 2 {
+					s.Drives = append(s.Drives, model.StoreDrive{Path: fmt.Sprint(d), State: "ok"})
+				}
+				cluster.Servers = append(cluster.Servers, s)
+			}
+			b.stores = []model.StoreFacts{{Cluster: "c", Target: "default", Source: ok("store/default"), MinIO: cluster}}
+			a := survive.New(b.world())
+			for lost := range 1 << houses {
+				sites := []string{}
+				for h := range houses {
+					if lost&(1<<h) != 0 {
+						sites = append(sites, fmt.Sprintf("h%d", h))
+					}
+				}
+				left, read := drives-2*len(sites), drives-parity
+				write := read
+				if 2*parity == drives {
+					write++
+				}
+				want := model.Survives
+				if left < write {
+					want = model.Degraded
+				}
+				if left < read {
+					want = model.Down
+				}
+				if got := a.Of(sites...).ObjectStore[0]; got.Outcome != want {
+					t.Errorf("%d drives, parity %d, without %v: %s, not %s (%s)", drives, parity, sites, got.Outcome, want, got.Why)
+				}
+			}
+		}
+	}
+}
+
+// random is a town with apps of every kind.
+func random(r *rand.Rand) *town {
+	b := newTown(2+r.IntN(3), 1+r.IntN(3))
+	for i := range 2 + r.IntN(6) {
+		s := cpu(int64(100 * r.IntN(20)))
+		if r.IntN(3) == 0 {
+			spread(s, corev1.LabelTopologyZone, nil)
+		}
+		nodes := []string{}
+		for range 1 + r.IntN(4) {
+			nodes = append(nodes, b.c.Nodes.Items[r.IntN(len(b.c.Nodes.Items))].Name)
+		}
+		b.app([]string{"ReplicaSet", "StatefulSet", "Job"}[r.IntN(3)], string(rune('a'+i)), s, nodes...)
+	}
+	return b
+}
+
+// The order in which sources list things is nobody's, and must not matter.
+func TestOrderDoesNotMatter(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		b := random(r)
+		first, err := json.Marshal(survive.New(b.world()).Each())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Shuffle(len(b.c.Nodes.Items), func(i, j int) { b.c.Nodes.Items[i], b.c.Nodes.Items[j] = b.c.Nodes.Items[j], b.c.Nodes.Items[i] })
+		second, err := json.Marshal(survive.New(b.world()).Each())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(first) != string(second) {
+			t.Fatalf("seed %d:\n%s\n%s", seed, first, second)
+		}
+	}
+}
+
+// Who loses more never has more of the control plane, and no pod runs on that did
+// not with less lost.
+func TestLosingMoreIsNeverBetter(t *testing.T) {
+	for seed := range uint64(200) {
+		b := random(rand.New(rand.NewPCG(seed, 4)))
+		w := b.world()
+		a := survive.New(w)
+		for i := range w.Sites {
+			some, more := []string{}, []string{}
+			for j, s := range w.Sites {
+				if j < i {
+					some = append(some, s.Name)
+				}
+				if j <= i {
+					more = append(more, s.Name)
+				}
+			}
+			if x, y := a.Of(some...).ControlPlane[0].Outcome, a.Of(more...).ControlPlane[0].Outcome; y < x {
+				t.Errorf("seed %d: the control plane is %s without %v, and %s without %v", seed, x, some, y, more)
+			}
+			before, after := a.Fates(some...), a.Fates(more...)
+			for k := range before {
+				if after[k].Word == "stays" && before[k].Word != "stays" {
+					t.Errorf("seed %d: %s %s without %v, and stays without %v", seed, before[k].Pod, before[k].Word, some, more)
+				}
+			}
+		}
+	}
+}

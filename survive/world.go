@@ -1,0 +1,286 @@
+// Package survive answers what breaks when sites are lost: it plays the loss
+// through on a World, as the controllers and the scheduler of Kubernetes would,
+// and says what of the control plane, the workloads, the volumes and the object
+// store is left, for how long anything is away, and why.
+//
+// It is pure: no I/O, no clock, no goroutine; the World it is given stays as it is.
+package survive
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/geotop/geotop/model"
+)
+
+// cluster is one cluster as placing sees it. It is made once of a World and does
+// not change; what a loss does to it is in a state.
+type cluster struct {
+	world    *model.World
+	model    *model.Cluster
+	nodes    []*node
+	names    map[string]*node
+	pods     []*pod                  // on nodes, or waiting for one
+	waiting  []*pod                  // on none
+	claimers []*pod                  // with volumes
+	ready    map[*model.Workload]int // pods that run and are ready
+	owners   int                     // workloads
+	kinds    map[kindKey]*kind
+	list     []*kind // by id
+	terms    []*kind // whose pods keep others away by required anti-affinity
+	byLabel  map[string]*domains
+	members  [][]*pod // by kind: its pods
+	byOwner  map[string][]*kind
+	before   *state // how things are now; made when first needed
+	desk     desk
+	social   []*kind // with likings of their own for other pods
+}
+
+// node is one machine.
+type node struct {
+	*model.Node
+	index int
+	zone  string // as the node controller knows it
+	api   corev1.Node
+	room  amounts
+	dead  bool // gives no sign of life already
+}
+
+// pod is one pod, or one that a controller would make in its place.
+type pod struct {
+	fact  *model.Pod
+	kind  *kind
+	owner *model.Workload
+	node  *node // nil while it waits
+	ends  bool  // asked to go
+}
+
+// kindKey is what pods of one kind share.
+type kindKey struct {
+	namespace string
+	spec      *model.PodSpec
+	labels    string
+	claims    string
+	owner     string
+}
+
+// kind is what all pods of equal spec and labels have in common: where they may
+// be placed at all, and what they ask for.
+type kind struct {
+	id        int
+	namespace string
+	spec      *model.PodSpec
+	labels    labels.Set
+	claims    []string
+	owner     string // UID of what made the pods
+	ownerKind string
+	want      amounts
+	allowed   []bool // by node: selector, affinity, taints and volumes, as of now
+	lostToo   bool   // it tolerates even a node that is lost
+	spread    []spread
+	soft      []spread
+	attract   []term // required pod affinity
+	repel     []term // required pod anti-affinity
+	preferred []weighted
+	likes     []int64  // by node: preferred node affinity, less the taints it would rather not have
+	repelled  []keeper // whose pods keep it away
+	ready     bool     // what depends on the other kinds is filled in
+}
+
+// keeper is a kind whose pods keep others out of their domain.
+type keeper struct {
+	kind *kind
+	term term
+}
+
+// amounts is what is asked for or offered, as plain numbers.
+type amounts struct {
+	cpu, memory, disk, pods int64
+	extended                map[string]int64
+}
+
+func amountsOf(r model.Resources) amounts {
+	return amounts{r.MilliCPU, r.MemoryBytes, r.EphemeralBytes, r.Pods, r.Extended}
+}
+
+// gather reads one cluster out of the World.
+func gather(w *model.World, of *model.Cluster) *cluster {
+	c := &cluster{world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{}, ready: map[*model.Workload]int{}}
+	for _, n := range w.Nodes {
+		if n.Cluster != of.Name {
+			continue
+		}
+		at := &node{Node: n, index: len(c.nodes), room: amountsOf(n.Allocatable), dead: !n.Alive(), zone: controllerZone(n)}
+		at.api = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels}}
+		at.api.Spec.Taints, at.api.Spec.Unschedulable = n.Taints, n.Unschedulable
+		c.nodes = append(c.nodes, at)
+		c.names[n.Name] = at
+	}
+	for _, p := range w.Pods {
+		if p.Cluster != of.Name || p.Finished() || p.Spec == nil {
+			continue
+		}
+		at := &pod{fact: p, kind: c.kind(p), owner: w.WorkloadOf(p), node: c.names[p.Node], ends: p.Terminating()}
+		c.pods = append(c.pods, at)
+		for len(c.members) < len(c.list) {
+			c.members = append(c.members, nil)
+		}
+		c.members[at.kind.id] = append(c.members[at.kind.id], at)
+		if len(p.Claims) > 0 {
+			c.claimers = append(c.claimers, at)
+		}
+		if at.node == nil {
+			c.waiting = append(c.waiting, at)
+		} else if at.owner != nil && p.Ready && !at.ends {
+			c.ready[at.owner]++
+		}
+	}
+	for _, wl := range w.Workloads {
+		if wl.Cluster == of.Name {
+			c.owners++
+		}
+	}
+	for _, k := range c.list {
+		if len(k.repel) > 0 {
+			c.terms = append(c.terms, k)
+		}
+	}
+	return c
+}
+
+// kind gives the pod's kind, made when it is the first of it.
+func (c *cluster) kind(p *model.Pod) *kind {
+	set := labels.Set(p.Labels)
+	key := kindKey{p.Namespace, p.Spec, set.String(), "", p.Owner.UID}
+	for _, name := range p.Claims {
+		key.claims += name + " "
+	}
+	if k := c.kinds[key]; k != nil {
+		return k
+	}
+	k := &kind{id: len(c.kinds), namespace: p.Namespace, spec: p.Spec, labels: set, claims: p.Claims, owner: p.Owner.UID, ownerKind: p.Owner.Kind, want: amountsOf(p.Spec.Requests)}
+	k.readAffinity()
+	k.readSpread()
+	k.allowed = make([]bool, len(c.nodes))
+	must := k.mustMatch()
+	for i, n := range c.nodes {
+		k.allowed[i] = must(&n.api) && k.tolerates(n.api.Spec.Taints, n.Unschedulable)
+	}
+	k.lostToo = k.tolerates(unreachable, false)
+	c.kinds[key] = k
+	c.list = append(c.list, k)
+	c.byOwner[k.owner] = append(c.byOwner[k.owner], k)
+	if len(k.preferred)+len(k.attract) > 0 {
+		c.social = append(c.social, k)
+	}
+	return k
+}
+
+// unreachable is what the node controller puts on a node that it no longer hears.
+var unreachable = []corev1.Taint{
+	{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoSchedule},
+	{Key: corev1.TaintNodeUnreachable, Effect: corev1.TaintEffectNoExecute},
+}
+
+// prepare fills in what a kind has to do with the others, before its first pod is
+// placed.
+func (c *cluster) prepare(k *kind) {
+	if k.ready {
+		return
+	}
+	k.ready = true
+	for i := range k.spread {
+		c.prepareSpread(k, &k.spread[i])
+	}
+	for i := range k.soft {
+		c.prepareSpread(k, &k.soft[i])
+	}
+	for _, terms := range [][]term{k.attract, k.repel} {
+		for i := range terms {
+			c.prepareTerm(&terms[i])
+		}
+	}
+	for i := range k.preferred {
+		c.prepareTerm(&k.preferred[i].term)
+	}
+	for _, other := range c.terms {
+		for _, t := range other.repel {
+			if t.matches(k) {
+				c.prepareTerm(&t)
+				k.repelled = append(k.repelled, keeper{other, t})
+			}
+		}
+	}
+	k.likes = c.likes(k)
+}
+
+func (c *cluster) prepareSpread(k *kind, s *spread) {
+	must := k.mustMatch()
+	s.domains = c.domains(s.key)
+	for _, o := range c.list {
+		if o.namespace == k.namespace && s.selector.Matches(o.labels) {
+			s.kinds = append(s.kinds, o)
+		}
+	}
+	s.self = s.selector.Matches(k.labels)
+	s.counted = make([]bool, len(c.nodes))
+	for i, n := range c.nodes {
+		s.counted[i] = (!s.affinity || must(&n.api)) && (!s.taints || k.tolerates(n.api.Spec.Taints, n.Unschedulable))
+	}
+}
+
+func (c *cluster) prepareTerm(t *term) {
+	t.domains = c.domains(t.key)
+	t.kinds = nil
+	for _, o := range c.list {
+		if t.matches(o) {
+			t.kinds = append(t.kinds, o)
+		}
+	}
+}
+
+// domains numbers the values that nodes have for a label; -1 for none. Equal
+// labels give the same slice.
+func (c *cluster) domains(label string) *domains {
+	if d := c.byLabel[label]; d != nil {
+		return d
+	}
+	d := &domains{of: make([]int, len(c.nodes))}
+	numbers := map[string]int{}
+	for i, n := range c.nodes {
+		v, ok := n.Labels[label]
+		if !ok {
+			d.of[i] = -1
+			continue
+		}
+		if _, known := numbers[v]; !known {
+			numbers[v] = len(numbers)
+		}
+		d.of[i] = numbers[v]
+	}
+	d.count = len(numbers)
+	c.byLabel[label] = d
+	return d
+}
+
+// domains is the nodes by the value of a label.
+type domains struct {
+	of    []int // by node
+	count int
+}
+
+// controllerZone is the zone the node controller counts a node in: region and
+// zone together, the legacy labels before the new ones.
+func controllerZone(n *model.Node) string {
+	first := func(names ...string) string {
+		for _, name := range names {
+			if v := n.Labels[name]; v != "" {
+				return v
+			}
+		}
+		return ""
+	}
+	return first("failure-domain.beta.kubernetes.io/region", corev1.LabelTopologyRegion) + "\x00" +
+		first("failure-domain.beta.kubernetes.io/zone", corev1.LabelTopologyZone)
+}

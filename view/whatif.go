@@ -1,0 +1,131 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/themes"
+)
+
+// WhatIf lists what breaks when each house goes dark.
+func WhatIf() List {
+	severity := func(_ *model.World, v *model.Verdict) model.Severity { return v.Outcome.Severity() }
+	return &list[*model.Verdict]{
+		info:     Info{Name: "whatif", Title: "What if", Short: "If", Sources: []string{model.SourcePods, model.SourceNodes}, Tall: true},
+		items:    func(w *model.World) []*model.Verdict { return w.Verdicts },
+		key:      lostNames,
+		site:     func(_ *model.World, v *model.Verdict) string { return v.Lost[0] },
+		severity: severity,
+		object:   func(v *model.Verdict) Object { return Object{Kind: "Site", Name: v.Lost[0]} },
+		in:       func(_ *model.World, v *model.Verdict, o Object) bool { return o.Kind != "Site" || v.Lost[0] == o.Name },
+		words:    func(v *model.Verdict) string { return lostNames(v) + " " + v.Outcome.String() + " " + v.Why },
+		columns: []column[*model.Verdict]{
+			mark(severity),
+			{ColumnInfo: ColumnInfo{Title: "IF LOST", Min: 7, Ideal: 12, Max: 30, Middle: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return strong(lostNames(v)) }},
+			{ColumnInfo: ColumnInfo{Title: "VERDICT", Rank: 1, Min: 11}, cell: func(_ *model.World, v *model.Verdict) Cell { return outcome(v.Outcome) },
+				compare: func(_ *model.World, a, b *model.Verdict) int { return cmp.Compare(b.Outcome, a.Outcome) }},
+			{ColumnInfo: ColumnInfo{Title: "CONTROL", Rank: 4, Min: 8, Ideal: 9, Max: 11}, cell: func(_ *model.World, v *model.Verdict) Cell { return worst(v.ControlPlane) }},
+			{ColumnInfo: ColumnInfo{Title: "WORKLOADS", Rank: 2, Min: 9, Ideal: 16, Max: 24}, cell: func(_ *model.World, v *model.Verdict) Cell { return tally(v.Workloads) }},
+			{ColumnInfo: ColumnInfo{Title: "VOLUMES", Rank: 3, Min: 9, Ideal: 14, Max: 24}, cell: func(_ *model.World, v *model.Verdict) Cell { return tally(v.Volumes) }},
+			{ColumnInfo: ColumnInfo{Title: "STORE", Rank: 5, Min: 8, Ideal: 9, Max: 11}, cell: func(_ *model.World, v *model.Verdict) Cell { return worst(v.ObjectStore) }},
+			{ColumnInfo: ColumnInfo{Title: "BACK", Rank: 3, Min: 5, Right: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return span(v.Recovery) }},
+			{ColumnInfo: ColumnInfo{Title: "LOSS", Rank: 5, Min: 5, Right: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return span(v.DataLoss) }},
+			{ColumnInfo: ColumnInfo{Title: "WHY", Rank: 6, Min: 16, Ideal: 30, Flex: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return plain(v.Why) }},
+		},
+		second: func(_ *model.World, v *model.Verdict) Line {
+			return Line{tally(v.Workloads), dim(", volumes "), tally(v.Volumes)}
+		},
+		note:    func(_ *model.World, v *model.Verdict) string { return v.Why },
+		details: verdictDetails,
+	}
+}
+
+func lostNames(v *model.Verdict) string { return strings.Join(v.Lost, " + ") }
+
+// outcome is one word in the colour of how bad it is.
+func outcome(o model.Outcome) Cell {
+	c := Cell{Text: o.String()}
+	switch o {
+	case model.Survives:
+		c.Token = themes.OK
+	case model.Degraded, model.Interrupted:
+		c.Token = themes.Warning
+	case model.Undecided:
+		c.Token = themes.Unknown
+	default:
+		c.Token = themes.Critical
+	}
+	return c
+}
+
+// worst is the worst of the parts; "-" for none.
+func worst(parts []model.PartVerdict) Cell {
+	if len(parts) == 0 {
+		return dim("-")
+	}
+	return outcome(parts[0].Outcome) // they are in that order
+}
+
+// tally counts the parts by outcome, worst first: "2 down, 3 interrupted".
+func tally(parts []model.PartVerdict) Cell {
+	words, short := []string{}, ""
+	for o := model.DataLost; o > model.Survives; o-- {
+		n := 0
+		for i := range parts {
+			if parts[i].Outcome == o {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		words = append(words, fmt.Sprintf("%d %s", n, o))
+		if short == "" {
+			short = words[0]
+		}
+	}
+	if len(words) == 0 {
+		return outcome(model.Survives)
+	}
+	c := outcome(parts[0].Outcome)
+	c.Text, c.Short = strings.Join(words, ", "), short
+	return c
+}
+
+func span(seconds *float64) Cell {
+	if seconds == nil {
+		return dim("-")
+	}
+	return plain(model.Ago(time.Duration(*seconds * float64(time.Second))))
+}
+
+func verdictDetails(w *model.World, v *model.Verdict) []Line {
+	d := newDoc(w)
+	word := outcome(v.Outcome)
+	d.lines = append(d.lines, Line{Mark(v.Outcome.Severity()), plain(" "), {Text: "without " + lostNames(v), Token: themes.Title}, plain("  "), word})
+	if v.Why != "" {
+		d.note(v.Why, v.Outcome.Severity())
+	}
+	if v.Recovery != nil {
+		d.field("back after", span(v.Recovery).Text+", what comes back by itself")
+	}
+	if v.DataLoss != nil {
+		d.field("restored from", span(v.DataLoss).Text+" ago at the oldest")
+	}
+	for _, s := range []struct {
+		title string
+		parts []model.PartVerdict
+	}{{"Control plane", v.ControlPlane}, {"Workloads", v.Workloads}, {"Volumes", v.Volumes}, {"Object store", v.ObjectStore}} {
+		d.section(s.title)
+		for _, p := range s.parts {
+			_, name, _ := strings.Cut(p.Object, "/")
+			d.row(outcome(p.Outcome), strong(name), dim(p.Why))
+		}
+		d.end(30)
+	}
+	d.lines = append(d.lines, nil, Line{dim(fmt.Sprintf("%d workloads and volumes do not notice", v.Untouched))})
+	return d.lines
+}
