@@ -142,12 +142,16 @@ func (f *flags) ways() (links.Config, error) {
 // longer than a World may: there it is asked anew only so often that it takes a
 // five hundredth of the time, and what it said before stands meanwhile.
 type judge struct {
-	mu    sync.Mutex
-	until time.Time
-	last  []*model.Verdict
+	mu      sync.Mutex
+	until   time.Time
+	settled bool // last is of a World that was whole
+	last    []*model.Verdict
 }
 
-const leisure = 500
+const (
+	leisure = 500
+	cheap   = 5 * time.Millisecond
+)
 
 func (j *judge) of(w *model.World) *model.World {
 	if w.Awaits(model.SourceNodes, model.SourcePods) {
@@ -155,9 +159,11 @@ func (j *judge) of(w *model.World) *model.World {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if began := time.Now(); j.last == nil || began.After(j.until) {
-		j.last = survive.New(w).Each()
-		j.until = began.Add(leisure * time.Since(began))
+	if began := time.Now(); j.last == nil || !j.settled && w.Settled() || began.After(j.until) {
+		j.last, j.settled = survive.New(w).Each(), w.Settled()
+		if took := time.Since(began); took > cheap {
+			j.until = began.Add(leisure * took)
+		}
 	}
 	return w.WithVerdicts(j.last)
 }
