@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // What Longhorn goes by here; a rebuild is quicker than over most links.
@@ -31,7 +34,14 @@ func (v *diskVolume) name() string { return "pvc-" + string(uid("volume", v.name
 func (s *sim) disks() {
 	sizes := map[string]int64{"nextcloud-data": 60 * gib, "data-prometheus-0": 20 * gib, "code-home": 20 * gib, "gitea-data": 10 * gib}
 	for _, w := range s.workloads {
-		if w.claim == "" || w.name == "minio" { // its drives are disks of the machines
+		if w.name == "minio" { // its drives are disks of the machines
+			for _, p := range w.pods {
+				if p.node != nil {
+					s.persist("local-"+p.name, w.namespace, p.claimName(), "local-path", "", p.node.name)
+				}
+			}
+		}
+		if w.claim == "" || w.name == "minio" {
 			continue
 		}
 		claims := []string{}
@@ -53,8 +63,26 @@ func (s *sim) disks() {
 			}
 			v.on = s.spread(v, copies)
 			s.volumes = append(s.volumes, v)
+			s.persist(v.name(), w.namespace, c, "longhorn", "driver.longhorn.io", "")
 		}
 	}
+}
+
+// persist makes the PersistentVolume of a claim; one on a machine's own disk can
+// be used on that machine alone.
+func (s *sim) persist(name, namespace, claim, class, driver, machine string) {
+	v := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name, UID: uid("pv", name), CreationTimestamp: stamp(s.now())}}
+	v.Spec.StorageClassName = class
+	v.Spec.ClaimRef = &corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: namespace, Name: claim}
+	if driver != "" {
+		v.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: driver, VolumeHandle: name}
+	}
+	if machine != "" {
+		v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{machine}}},
+		}}}}
+	}
+	s.demo.store.put(v)
 }
 
 // spread picks machines for a volume's copies: the one its pod runs on first,

@@ -39,29 +39,30 @@ var ControllerKinds = []struct{ Kind, Source string }{
 // document is a World as JSON: what is judged, for scripts, and every fact it
 // was made of, so that it can be opened again.
 type document struct {
-	SchemaVersion int           `json:"schemaVersion"`
-	GeneratedAt   time.Time     `json:"generatedAt"`
-	Status        Severity      `json:"status"`
-	Reasons       []Reason      `json:"reasons"`
-	Hints         []string      `json:"hints"`
-	Sources       []Source      `json:"sources"`
-	Clusters      []*Cluster    `json:"clusters"`
-	Sites         []*Site       `json:"sites"`
-	Nodes         []*Node       `json:"nodes"`
-	Tailnets      []*Tailnet    `json:"tailnets"`
-	Peers         []*Peer       `json:"peers"`
-	Links         []*Link       `json:"links"`
-	Measured      []*WayFacts   `json:"measured"`
-	Verdicts      []*Verdict    `json:"verdicts"`
-	Volumes       []*Volume     `json:"volumes"`
-	Backups       backupsJSON   `json:"backups"`
-	Longhorn      longhornJSON  `json:"longhorn"`
-	Workloads     []*Workload   `json:"workloads"`
-	Pods          []*podJSON    `json:"pods"`
-	Events        []*eventJSON  `json:"events"`
-	Controllers   []*Controller `json:"controllers"`
-	Leases        []*leaseJSON  `json:"leases"`
-	PodSpecs      []*PodSpec    `json:"podSpecs"`
+	SchemaVersion int                 `json:"schemaVersion"`
+	GeneratedAt   time.Time           `json:"generatedAt"`
+	Status        Severity            `json:"status"`
+	Reasons       []Reason            `json:"reasons"`
+	Hints         []string            `json:"hints"`
+	Sources       []Source            `json:"sources"`
+	Clusters      []*Cluster          `json:"clusters"`
+	Sites         []*Site             `json:"sites"`
+	Nodes         []*Node             `json:"nodes"`
+	Tailnets      []*Tailnet          `json:"tailnets"`
+	Peers         []*Peer             `json:"peers"`
+	Links         []*Link             `json:"links"`
+	Measured      []*WayFacts         `json:"measured"`
+	Verdicts      []*Verdict          `json:"verdicts"`
+	Volumes       []*Volume           `json:"volumes"`
+	Backups       backupsJSON         `json:"backups"`
+	Persistent    []*PersistentVolume `json:"persistentVolumes"`
+	Longhorn      longhornJSON        `json:"longhorn"`
+	Workloads     []*Workload         `json:"workloads"`
+	Pods          []*podJSON          `json:"pods"`
+	Events        []*eventJSON        `json:"events"`
+	Controllers   []*Controller       `json:"controllers"`
+	Leases        []*leaseJSON        `json:"leases"`
+	PodSpecs      []*PodSpec          `json:"podSpecs"`
 }
 
 type podJSON struct {
@@ -143,6 +144,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Links:         list(w.Links),
 		Measured:      []*WayFacts{},
 		Verdicts:      list(w.Verdicts),
+		Persistent:    list(w.PersistentVolumes),
 		Volumes:       list(w.Volumes),
 		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},
 		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Snapshots: []*Snapshot{}, Settings: []*Setting{}},
@@ -276,7 +278,21 @@ func Read(r io.Reader) (Facts, time.Time, error) {
 
 // check refuses lists with holes, which no later code looks out for.
 func (d *document) check() error {
-	for _, err := range []error{
+	for _, err := range d.holes() {
+		if err != nil {
+			return err
+		}
+	}
+	for i, p := range d.Pods {
+		if p.Spec != nil && (*p.Spec < 0 || *p.Spec >= len(d.PodSpecs)) {
+			return fmt.Errorf("pods[%d].spec is %d; podSpecs has %d entries", i, *p.Spec, len(d.PodSpecs))
+		}
+	}
+	return nil
+}
+
+func (d *document) holes() []error {
+	return []error{
 		holes("clusters", d.Clusters, func(c *Cluster) bool {
 			return c != nil && c.Name != "" && !slices.Contains(c.APIServers, nil)
 		}),
@@ -300,19 +316,10 @@ func (d *document) check() error {
 		holes("backups.jobs", d.Backups.Jobs, func(j *RecurringJob) bool { return j != nil }),
 		holes("backups.system", d.Backups.System, func(s *SystemBackup) bool { return s != nil }),
 		holes("backups.etcd", d.Backups.Etcd, func(s *EtcdSnapshot) bool { return s != nil }),
+		holes("persistentVolumes", d.Persistent, func(v *PersistentVolume) bool { return v != nil && v.Name != "" }),
 		holes("measured", d.Measured, func(f *WayFacts) bool { return f != nil }),
 		holes("podSpecs", d.PodSpecs, func(s *PodSpec) bool { return s != nil }),
-	} {
-		if err != nil {
-			return err
-		}
 	}
-	for i, p := range d.Pods {
-		if p.Spec != nil && (*p.Spec < 0 || *p.Spec >= len(d.PodSpecs)) {
-			return fmt.Errorf("pods[%d].spec is %d; podSpecs has %d entries", i, *p.Spec, len(d.PodSpecs))
-		}
-	}
-	return nil
 }
 
 func holes[T any](name string, items []T, whole func(T) bool) error {
@@ -390,6 +397,7 @@ func (d *document) cluster(c *Cluster) ClusterFacts {
 	f.NodeUsage.Source = source(SourceNodeUsage)
 	f.Longhorn = d.longhorn(c.Name, source)
 	f.EtcdSnapshots = Section[EtcdSnapshot]{source(SourceEtcdSnapshots), of(d.Backups.Etcd, c.Name, func(s *EtcdSnapshot) string { return s.Cluster })}
+	f.PersistentVolumes = Section[PersistentVolume]{source(SourcePersistentVolumes), of(d.Persistent, c.Name, func(v *PersistentVolume) string { return v.Cluster })}
 	for _, n := range d.Nodes {
 		if n.Cluster == c.Name {
 			f.Nodes.Items = append(f.Nodes.Items, n.NodeFact)

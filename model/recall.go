@@ -68,6 +68,7 @@ func (f *ClusterFacts) recall(old *ClusterFacts) {
 	recall(&l.Snapshots, ol.Snapshots)
 	recall(&l.Settings, ol.Settings)
 	recall(&f.EtcdSnapshots, old.EtcdSnapshots)
+	recall(&f.PersistentVolumes, old.PersistentVolumes)
 	for i := range f.Controllers {
 		for _, s := range old.Controllers {
 			if s.Source.Name == f.Controllers[i].Source.Name {

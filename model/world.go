@@ -37,7 +37,8 @@ type ClusterFacts struct {
 	NodeUsage   Section[Usage]
 	Longhorn    LonghornFacts
 	// EtcdSnapshots are k3s's.
-	EtcdSnapshots Section[EtcdSnapshot]
+	EtcdSnapshots     Section[EtcdSnapshot]
+	PersistentVolumes Section[PersistentVolume]
 }
 
 // sources lists the cluster's sources in the order they are shown.
@@ -46,7 +47,7 @@ func (f *ClusterFacts) sources() []Source {
 	for _, c := range f.Controllers {
 		list = append(list, c.Source)
 	}
-	list = append(list, f.APIServers.Source, f.EtcdSnapshots.Source)
+	list = append(list, f.APIServers.Source, f.PersistentVolumes.Source, f.EtcdSnapshots.Source)
 	for _, e := range f.Events {
 		list = append(list, e.Source)
 	}
@@ -75,6 +76,8 @@ type World struct {
 	Links     []*Link     // by site
 	Volumes   []*Volume   // by namespace and claim
 	Events    []*Event    // newest first
+
+	PersistentVolumes []*PersistentVolume
 
 	StorageNodes  []*StorageNode
 	Backups       []*Backup // newest first
@@ -130,6 +133,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 	}
 	for i := range f.Clusters {
 		w.addPods(&f.Clusters[i])
+		w.PersistentVolumes = append(w.PersistentVolumes, f.Clusters[i].PersistentVolumes.Items...)
 		w.addLonghorn(&f.Clusters[i])
 		w.addEtcdSnapshots(&f.Clusters[i])
 		w.addEvents(&f.Clusters[i])
@@ -384,6 +388,9 @@ func (w *World) InSite(site string) *World {
 		return n != nil && n.Site == site
 	})
 	in.Peers = keep(w.Peers, func(p *Peer) bool { return p.Site == site })
+	if w.Verdicts != nil {
+		in.Verdicts = keep(w.Verdicts, func(v *Verdict) bool { return slices.Contains(v.Lost, site) })
+	}
 	in.Links = keep(w.Links, func(l *Link) bool { return l.From == site || l.To == site })
 	in.Events = keep(w.Events, func(e *Event) bool { return w.EventSite(e) == site })
 	in.Reasons = keep(w.Reasons, func(r Reason) bool { return r.Site == site || r.Site == "" })

@@ -20,13 +20,14 @@ var purposes = map[string]string{
 	model.SourcePeers: "the machines of the tailnet", model.SourcePings: "the ways to every house", model.SourceVolumes: "volumes",
 	model.SourceReplicas: "the houses of their copies", model.SourceEngines: "which copies are in sync", model.SourceStorageNodes: "disks",
 	model.SourceBackups: "what is claimed to be saved", model.SourceBackupTargets: "where backups go", model.SourceBackupVolumes: "what each target holds", model.SourceSystemBackups: "Longhorn's own resources",
-	model.SourceSnapshots:     "what each volume was before",
-	model.SourceEtcdMetrics:   "the ways between the other houses",
-	model.SourcePrometheus:    "the ways between the other houses",
-	model.SourceControl:       "the machines of the tailnet, without a daemon here",
-	model.SourceEtcdSnapshots: "backups of the control plane",
-	model.SourceSettings:      "what Longhorn goes by",
-	model.SourceRecurringJobs: "what is backed up, and when", model.SourceStore: "whether backups are in the bucket",
+	model.SourceSnapshots:         "what each volume was before",
+	model.SourceEtcdMetrics:       "the ways between the other houses",
+	model.SourcePrometheus:        "the ways between the other houses",
+	model.SourceControl:           "the machines of the tailnet, without a daemon here",
+	model.SourcePersistentVolumes: "where pods with volumes may run",
+	model.SourceEtcdSnapshots:     "backups of the control plane",
+	model.SourceSettings:          "what Longhorn goes by",
+	model.SourceRecurringJobs:     "what is backed up, and when", model.SourceStore: "whether backups are in the bucket",
 }
 
 // purpose says what a source is for.

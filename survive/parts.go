@@ -160,6 +160,7 @@ type tally struct {
 	owner   *model.Workload
 	touched bool
 	why     string // what keeps the first pod away
+	unsure  string // a claim of a pod that comes back, of which it is not known where it can be used
 }
 
 // bereft gives the fate of a pod that would run on, but for its volume.
@@ -204,6 +205,7 @@ func (t *tally) add(e *end) {
 	switch e.fate {
 	case moves:
 		t.Move++
+		t.unsure = cmp.Or(t.unsure, e.pod.kind.unsure)
 		t.Recovery = longer(t.Recovery, seconds(e.after))
 	case pends:
 		t.Pend++
@@ -231,6 +233,9 @@ func (t *tally) judge() bool {
 		return false // its pods elsewhere are all it wants
 	case t.Stay+t.Move == 0:
 		t.Outcome, t.Why = model.Down, cmp.Or(t.why, "none of its pods is left")
+	case t.unsure != "":
+		t.Outcome, t.Recovery = model.Undecided, nil
+		t.Why = "where its volume " + t.unsure + " can be used is not known: geotop may not list persistentvolumes"
 	case t.Stay == 0:
 		t.Outcome, t.Why = model.Interrupted, "all its pods are there; back elsewhere after "+t.back()
 		if missing > 0 {

@@ -127,6 +127,7 @@ const (
 	none        obstacle = ""
 	notAllowed  obstacle = "its node selector, affinity or the nodes' taints"
 	nodeIsLost  obstacle = "the node is lost"
+	elsewhere   obstacle = "its volume, which is bound to other nodes"
 	noPods      obstacle = "the number of pods a node may have"
 	noCPU       obstacle = "CPU"
 	noMemory    obstacle = "memory"
@@ -274,6 +275,8 @@ func (s *state) fits(k *kind, v *view, at int) obstacle {
 		return notAllowed
 	case s.shut[at] && !k.lostToo:
 		return nodeIsLost
+	case k.bound != nil && !k.bound[at]:
+		return elsewhere
 	}
 	if o := s.room(k, at); o != none {
 		return o
@@ -281,6 +284,11 @@ func (s *state) fits(k *kind, v *view, at int) obstacle {
 	if s.portTaken(k, at) {
 		return portTaken
 	}
+	return s.company(k, v, at)
+}
+
+// company says what keeps a pod of the kind off the node because of the others.
+func (s *state) company(k *kind, v *view, at int) obstacle {
 	for i := range k.spread {
 		c := &k.spread[i]
 		d := c.domains.of[at]

@@ -329,6 +329,35 @@ func random(r *rand.Rand) *town {
 	return b
 }
 
+// A volume on a machine's own disk goes with it, and its pod finds no other place.
+func TestLocalVolumes(t *testing.T) {
+	build := func(known bool) *model.World {
+		b := newTown(3, 1)
+		b.app("ReplicaSet", "a", cpu(1), "h0-0")
+		b.c.Pods.Items[0].Claims = []string{"data"}
+		if known {
+			b.c.PersistentVolumes.Source = ok(model.SourcePersistentVolumes)
+			b.c.PersistentVolumes.Items = []*model.PersistentVolume{{Cluster: "c", Name: "pv", Namespace: "d", Claim: "data", Affinity: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{"h0-0"}}},
+			}}}}}
+		} else {
+			b.c.PersistentVolumes.Source = model.Source{Cluster: "c", Name: model.SourcePersistentVolumes, Status: model.SourceForbidden, Optional: true}
+		}
+		return b.world()
+	}
+	w := build(true)
+	if got := fates(w, "h0"); got != "pends" {
+		t.Errorf("its pod %s", got)
+	}
+	v := survive.New(w).Of("h0")
+	if v.Workloads[0].Outcome != model.Down || !strings.Contains(v.Workloads[0].Why, "its volume, which is bound to other nodes (2)") {
+		t.Errorf("%+v", v)
+	}
+	if v := survive.New(build(false)).Of("h0"); v.Workloads[0].Outcome != model.Undecided || !strings.Contains(v.Workloads[0].Why, "may not list persistentvolumes") {
+		t.Errorf("where nobody may look: %+v", v.Workloads)
+	}
+}
+
 // The order in which sources list things is nobody's, and must not matter.
 func TestOrderDoesNotMatter(t *testing.T) {
 	for seed := range uint64(200) {

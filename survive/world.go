@@ -7,9 +7,12 @@
 package survive
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"github.com/geotop/geotop/model"
 )
@@ -32,7 +35,9 @@ type cluster struct {
 	byLabel  map[string]*domains
 	members  [][]*pod // by kind: its pods
 	byOwner  map[string][]*kind
-	before   *state // how things are now; made when first needed
+	claims   map[string]*model.PersistentVolume // by namespace and name
+	ours     map[string]bool                    // claims that are volumes of Longhorn
+	before   *state                             // how things are now; made when first needed
 	desk     desk
 	social   []*kind // with likings of their own for other pods
 }
@@ -76,7 +81,9 @@ type kind struct {
 	owner     string // UID of what made the pods
 	ownerKind string
 	want      amounts
-	allowed   []bool // by node: selector, affinity, taints and volumes, as of now
+	bound     []bool // by node: its volumes can be used there; nil for everywhere
+	unsure    string // a claim of which nobody told where it can be used
+	allowed   []bool // by node: selector, affinity and taints, as of now
 	lostToo   bool   // it tolerates even a node that is lost
 	spread    []spread
 	soft      []spread
@@ -106,34 +113,28 @@ func amountsOf(r model.Resources) amounts {
 
 // gather reads one cluster out of the World.
 func gather(w *model.World, of *model.Cluster) *cluster {
-	c := &cluster{world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{}, ready: map[*model.Workload]int{}}
+	c := &cluster{
+		world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{},
+		ready: map[*model.Workload]int{}, claims: map[string]*model.PersistentVolume{}, ours: map[string]bool{},
+	}
 	for _, n := range w.Nodes {
-		if n.Cluster != of.Name {
-			continue
+		if n.Cluster == of.Name {
+			c.addNode(n)
 		}
-		at := &node{Node: n, index: len(c.nodes), room: amountsOf(n.Allocatable), dead: !n.Alive(), zone: controllerZone(n)}
-		at.api = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels}}
-		at.api.Spec.Taints, at.api.Spec.Unschedulable = n.Taints, n.Unschedulable
-		c.nodes = append(c.nodes, at)
-		c.names[n.Name] = at
+	}
+	for _, v := range w.PersistentVolumes {
+		if v.Cluster == of.Name && v.Claim != "" {
+			c.claims[v.Namespace+"/"+v.Claim] = v
+		}
+	}
+	for _, v := range w.Volumes {
+		if v.Cluster == of.Name {
+			c.ours[v.Namespace+"/"+v.PVC] = true
+		}
 	}
 	for _, p := range w.Pods {
-		if p.Cluster != of.Name || p.Finished() || p.Spec == nil {
-			continue
-		}
-		at := &pod{fact: p, kind: c.kind(p), owner: w.WorkloadOf(p), node: c.names[p.Node], ends: p.Terminating()}
-		c.pods = append(c.pods, at)
-		for len(c.members) < len(c.list) {
-			c.members = append(c.members, nil)
-		}
-		c.members[at.kind.id] = append(c.members[at.kind.id], at)
-		if len(p.Claims) > 0 {
-			c.claimers = append(c.claimers, at)
-		}
-		if at.node == nil {
-			c.waiting = append(c.waiting, at)
-		} else if at.owner != nil && p.Ready && !at.ends {
-			c.ready[at.owner]++
+		if p.Cluster == of.Name && !p.Finished() && p.Spec != nil {
+			c.addPod(p)
 		}
 	}
 	for _, wl := range w.Workloads {
@@ -147,6 +148,32 @@ func gather(w *model.World, of *model.Cluster) *cluster {
 		}
 	}
 	return c
+}
+
+func (c *cluster) addNode(n *model.Node) {
+	at := &node{Node: n, index: len(c.nodes), room: amountsOf(n.Allocatable), dead: !n.Alive(), zone: controllerZone(n)}
+	at.api = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels}}
+	at.api.Spec.Taints, at.api.Spec.Unschedulable = n.Taints, n.Unschedulable
+	c.nodes = append(c.nodes, at)
+	c.names[n.Name] = at
+}
+
+func (c *cluster) addPod(p *model.Pod) {
+	at := &pod{fact: p, kind: c.kind(p), owner: c.world.WorkloadOf(p), node: c.names[p.Node], ends: p.Terminating()}
+	c.pods = append(c.pods, at)
+	for len(c.members) < len(c.list) {
+		c.members = append(c.members, nil)
+	}
+	c.members[at.kind.id] = append(c.members[at.kind.id], at)
+	if len(p.Claims) > 0 {
+		c.claimers = append(c.claimers, at)
+	}
+	switch {
+	case at.node == nil:
+		c.waiting = append(c.waiting, at)
+	case at.owner != nil && p.Ready && !at.ends:
+		c.ready[at.owner]++
+	}
 }
 
 // kind gives the pod's kind, made when it is the first of it.
@@ -168,6 +195,7 @@ func (c *cluster) kind(p *model.Pod) *kind {
 		k.allowed[i] = must(&n.api) && k.tolerates(n.api.Spec.Taints, n.Unschedulable)
 	}
 	k.lostToo = k.tolerates(unreachable, false)
+	c.bind(k)
 	c.kinds[key] = k
 	c.list = append(c.list, k)
 	c.byOwner[k.owner] = append(c.byOwner[k.owner], k)
@@ -175,6 +203,35 @@ func (c *cluster) kind(p *model.Pod) *kind {
 		c.social = append(c.social, k)
 	}
 	return k
+}
+
+// bind says on which nodes the pods' volumes can be used.
+func (c *cluster) bind(k *kind) {
+	for _, name := range k.claims {
+		v := c.claims[k.namespace+"/"+name]
+		switch {
+		case v == nil && !c.ours[k.namespace+"/"+name] && !c.world.Knows(model.SourcePersistentVolumes):
+			k.unsure = name
+		case v == nil || v.Affinity == nil:
+		default:
+			if k.bound == nil {
+				k.bound = slices.Repeat([]bool{true}, len(c.nodes))
+			}
+			for i, usable := range c.usable(v) {
+				k.bound[i] = k.bound[i] && usable
+			}
+		}
+	}
+}
+
+// usable is where a volume can be used, by node.
+func (c *cluster) usable(v *model.PersistentVolume) []bool {
+	on := make([]bool, len(c.nodes))
+	sel, err := nodeaffinity.NewNodeSelector(v.Affinity)
+	for i, n := range c.nodes {
+		on[i] = err == nil && sel.Match(&n.api)
+	}
+	return on
 }
 
 // unreachable is what the node controller puts on a node that it no longer hears.

@@ -242,3 +242,17 @@ func endpoints(cluster string, s *discoveryv1.EndpointSlice) []*model.APIServer 
 	}
 	return list
 }
+
+func persistentVolume(cluster string, o *corev1.PersistentVolume) *model.PersistentVolume {
+	v := &model.PersistentVolume{Cluster: cluster, Name: o.Name, Class: o.Spec.StorageClassName}
+	if c := o.Spec.ClaimRef; c != nil {
+		v.Namespace, v.Claim = c.Namespace, c.Name
+	}
+	if c := o.Spec.CSI; c != nil {
+		v.Driver = c.Driver
+	}
+	if a := o.Spec.NodeAffinity; a != nil {
+		v.Affinity = a.Required
+	}
+	return v
+}

@@ -49,6 +49,7 @@ type Collector struct {
 	events      []*mirror[model.Event]
 	leases      *poller[model.Lease]
 	usage       *poller[model.Usage]
+	persistent  *mirror[model.PersistentVolume]
 	longhorn    *longhorn
 	k3s         *k3s
 }
@@ -82,6 +83,11 @@ func New(cfg Config) (*Collector, error) {
 		decode: decoder(func(s *discoveryv1.EndpointSlice) *apiServers {
 			return &apiServers{slice: s.Name, list: endpoints(cfg.Name, s)}
 		}),
+	})
+	c.persistent = newMirror(a, kind[model.PersistentVolume]{
+		source: model.SourcePersistentVolumes, path: "/api/v1/persistentvolumes", optional: true,
+		key:    func(v *model.PersistentVolume) key { return key{"", v.Name} },
+		decode: decoder(func(o *corev1.PersistentVolume) *model.PersistentVolume { return persistentVolume(cfg.Name, o) }),
 	})
 	c.addEvents(cfg.Name)
 	c.leases = newLeasePoller(a)
@@ -157,7 +163,7 @@ func (c *Collector) addEvents(cluster string) {
 func (c *Collector) Run(ctx context.Context, changed func()) {
 	c.api.changed = changed
 	defer c.api.close()
-	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.longhorn.run, c.k3s.run}
+	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.persistent.run, c.longhorn.run, c.k3s.run}
 	for _, m := range c.controllers {
 		runs = append(runs, m.run)
 	}
@@ -224,7 +230,7 @@ func (c *Collector) Facts(f *model.Facts) {
 	facts := model.ClusterFacts{
 		Name: c.name, Server: c.api.server().url, Configured: c.api.primary.url, Version: version, API: server,
 		Nodes: c.nodes.section(server), Leases: c.leases.section(server), Pods: c.pods.section(server),
-		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server), EtcdSnapshots: c.k3s.facts(server),
+		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server), EtcdSnapshots: c.k3s.facts(server), PersistentVolumes: c.persistent.section(server),
 	}
 	for _, m := range c.controllers {
 		facts.Controllers = append(facts.Controllers, m.section(server))
