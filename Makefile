@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TESTFLAGS ?=
 PREFIX    ?= $(HOME)/.local
 
-.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale soak fuzz lab clean
+.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale drills soak fuzz lab clean
 
 build: ## the binary, as released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
@@ -43,6 +43,9 @@ fuzz: ## each for a while
 	$(GO) test ./ui -run '^$$' -fuzz FuzzScreens -fuzztime 1m
 	$(GO) test ./model -run '^$$' -fuzz FuzzRead -fuzztime 1m
 	$(GO) test ./collectors/kube -run '^$$' -fuzz FuzzFrames -fuzztime 1m
+
+drills: ## generated clusters in labs of their own, houses cut, forecasts held against what happens; 40 s each
+	cd lab && $(GO) run . drill --count 20
 
 soak: ## ten minutes of trouble in a lab of its own: geotop must not grow, race or miss that all is well again
 	cd lab && $(GO) run . soak

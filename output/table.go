@@ -76,19 +76,23 @@ func (t *printer) details(l view.List, w *model.World) {
 				t.line(line...)
 				continue
 			}
-			lead, last := line[:len(line)-1], line[len(line)-1]
-			indent := text.Width(lead.Text())
-			if indent > t.width/2 {
-				indent = 4
-			}
-			for j, part := range text.Wrap(model.Clean(last.Text, 0), max(20, t.width-text.Width(lead.Text()))) {
-				if j == 0 {
-					t.line(append(lead[:len(lead):len(lead)], view.Cell{Text: part, Token: last.Token})...)
-				} else {
-					t.line(view.Cell{Text: strings.Repeat(" ", indent)}, view.Cell{Text: part, Token: last.Token})
-				}
-			}
+			t.wrapped(line)
 		}
+	}
+}
+
+// wrapped prints a line that is too long: its last cell goes on below, or begins
+// there where the others leave it little room.
+func (t *printer) wrapped(line view.Line) {
+	lead, last := line[:len(line)-1], line[len(line)-1]
+	indent := text.Width(lead.Text())
+	if indent > t.width/2 {
+		t.line(lead...)
+		lead, indent = view.Line{{Text: "    "}}, 4
+	}
+	for _, part := range text.Wrap(model.Clean(last.Text, 0), max(20, t.width-indent)) {
+		t.line(append(lead[:len(lead):len(lead)], view.Cell{Text: part, Token: last.Token})...)
+		lead = view.Line{{Text: strings.Repeat(" ", indent)}}
 	}
 }
 

@@ -184,8 +184,7 @@ func newWhatIf(f *flags) *cobra.Command {
 		Short: "what breaks when a house goes dark",
 		Long: `whatif plays the loss of each house through, as Kubernetes would, or that of all
 the named ones together: what of the control plane, workloads, volumes and object
-store goes on, comes back by itself and when, stays down, or is lost, and why.
-With --check it exits 2 when data would be lost, 1 when something would stay down.`,
+store goes on, comes back by itself and when, stays down, or is lost, and why.`,
 		Example: `  geotop whatif
   geotop whatif moka flacq
   geotop --demo whatif -o json | jq '.verdicts[] | {lost, verdict, why}'`,
@@ -195,6 +194,7 @@ With --check it exits 2 when data would be lost, 1 when something would stay dow
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	cmd.Flags().BoolVar(&f.check, "check", false, "exit by the worst verdict: 2 data lost, 1 something down or not known, 0 else")
 	return cmd
 }
 

@@ -130,6 +130,10 @@ func (p *plan) create(ctx context.Context, c kubernetes.Interface) error {
 			_, err = c.AppsV1().StatefulSets(namespace).Create(ctx, o, metav1.CreateOptions{})
 		case *appsv1.DaemonSet:
 			_, err = c.AppsV1().DaemonSets(namespace).Create(ctx, o, metav1.CreateOptions{})
+		case *corev1.PersistentVolume:
+			_, err = c.CoreV1().PersistentVolumes().Create(ctx, o, metav1.CreateOptions{})
+		case *corev1.PersistentVolumeClaim:
+			_, err = c.CoreV1().PersistentVolumeClaims(namespace).Create(ctx, o, metav1.CreateOptions{})
 		case *batchv1.Job:
 			_, err = c.BatchV1().Jobs(namespace).Create(ctx, o, metav1.CreateOptions{})
 		}

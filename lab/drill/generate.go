@@ -16,7 +16,7 @@ import (
 type plan struct {
 	houses, perHouse int
 	rand             *rand.Rand
-	apps             []runtime.Object
+	apps             []runtime.Object // in the order they are made: volumes before what uses them
 }
 
 const (
@@ -29,7 +29,8 @@ func newPlan(seed uint64) *plan {
 	p := &plan{rand: rand.New(rand.NewPCG(seed, 7))}
 	p.houses, p.perHouse = 2+p.rand.IntN(3), 1+p.rand.IntN(4)
 	for i := range 3 + p.rand.IntN(8) {
-		p.apps = append(p.apps, p.app(fmt.Sprintf("app-%d", i)))
+		app := p.app(fmt.Sprintf("app-%d", i)) // its volume comes before it
+		p.apps = append(p.apps, app)
 	}
 	return p
 }
@@ -97,7 +98,38 @@ func (p *plan) template(name string) corev1.PodTemplateSpec {
 	p.tolerate(&t.Spec)
 	p.spread(&t.Spec, name)
 	p.affinity(&t.Spec, name)
+	if p.chance(6) {
+		p.claim(&t.Spec, name)
+	}
 	return t
+}
+
+// claim gives the pods a volume that can be used in one house, or on one machine.
+func (p *plan) claim(s *corev1.PodSpec, name string) {
+	label, value := corev1.LabelTopologyZone, pick(p, "moka", "curepipe")
+	if p.chance(2) {
+		label, value = corev1.LabelHostname, value+"-1"
+	}
+	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	class := ""
+	p.apps = append(p.apps, &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: "pv-" + name},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity: size, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/data"}},
+			ClaimRef:               &corev1.ObjectReference{Namespace: namespace, Name: name},
+			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: label, Operator: corev1.NodeSelectorOpIn, Values: []string{value}}},
+			}}}},
+		},
+	}, &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}, VolumeName: "pv-" + name, StorageClassName: &class,
+			Resources: corev1.VolumeResourceRequirements{Requests: size},
+		},
+	})
+	s.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}}}
 }
 
 func (p *plan) tolerate(s *corev1.PodSpec) {

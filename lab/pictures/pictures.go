@@ -29,6 +29,7 @@ var pictures = []picture{
 	{"workloads.svg", "geotop: workloads and where they run", "weak", 0, 100, 30, "6", "WORKLOAD", "dark"},
 	{"tailnet.svg", "geotop: links to every house, and the machines of the tailnet", "weak", 0, 100, 20, "3", "PATH", "dark"},
 	{"volumes.svg", "geotop: volumes and the houses of their copies", "powercut", 3 * time.Minute, 120, 18, "4", "COPIES", "dark"},
+	{"whatif.svg", "geotop: what breaks when a house goes dark", "weak", 0, 120, 30, "9G", "IF LOST", "dark"},
 	{"nodes.svg", "geotop: nodes with their load", "weak", 0, 100, 16, "2", "ROLES", "dark"},
 	{"details.svg", "geotop: details of a node that is lost", "powercut", 3 * time.Minute, 80, 30, "2d", "taint", "dark"},
 	{"high-contrast.svg", "geotop in high contrast", "powercut", 3 * time.Minute, 80, 24, "", "curepipe", "high-contrast"},
