@@ -33,6 +33,7 @@ type end struct {
 	node  *node         // where it, or what takes its place, is
 	after time.Duration // from the loss on until that is decided; 0 for what stays
 	why   string
+	freed bool // it made room for another, on a node that lives
 }
 
 // played is a loss played through to its end.
@@ -42,6 +43,8 @@ type played struct {
 	live  bool   // the control plane can write
 	zones map[string]*zone
 	clock clocks
+	byPod map[*pod]*end // of those in ends, and of what took their place
+	freed []*end        // pods that had to make room, and wait
 }
 
 // leave is one pod that is asked to go, and when.
@@ -68,9 +71,8 @@ func backOff(lost int) time.Duration {
 }
 
 // play loses the nodes. live says whether the control plane is left.
-func (c *cluster) play(lost []bool, live bool, t clocks) *played {
-	p := &played{state: c.begin(lost), live: live, clock: t, zones: c.evictions(lost, t)}
-	byPod := map[*pod]*end{}
+func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
+	p := &played{state: c.begin(lost), live: live, clock: t, zones: c.evictions(lost, t), byPod: map[*pod]*end{}}
 	for _, o := range c.waiting {
 		p.ends = append(p.ends, &end{pod: o, fate: waited})
 	}
@@ -80,7 +82,7 @@ func (c *cluster) play(lost []bool, live bool, t clocks) *played {
 		}
 		for _, o := range p.state.pods[i] {
 			e := &end{pod: o, fate: away, node: o.node, why: p.whyAway(o)}
-			byPod[o] = e
+			p.byPod[o] = e
 			p.ends = append(p.ends, e)
 		}
 	}
@@ -88,6 +90,7 @@ func (c *cluster) play(lost []bool, live bool, t clocks) *played {
 		return p
 	}
 	copy(p.state.shut, lost)
+	p.state.lots = chance
 	waiting := []*end{} // pods to place: those that waited already, first
 	for _, e := range p.ends {
 		if e.fate == waited && e.pod.waits() {
@@ -100,7 +103,7 @@ func (c *cluster) play(lost []bool, live bool, t clocks) *played {
 		ofJob[l.pod.fact.Owner.UID]++
 	}
 	for _, l := range leaving {
-		e := byPod[l.pod]
+		e := p.byPod[l.pod]
 		p.state.ended[l.pod] = true
 		e.after = l.at
 		switch owner := l.pod.fact.Owner.Kind; owner {
@@ -112,6 +115,8 @@ func (c *cluster) play(lost []bool, live bool, t clocks) *played {
 			if !p.settle(e) {
 				waiting = append(waiting, e)
 			}
+			waiting = append(waiting, p.freed...)
+			p.freed = nil
 		case "StatefulSet":
 			e.fate, e.why = hangs, "its node cannot confirm that it ended, and a StatefulSet makes no second one before that"
 		case "":
@@ -132,7 +137,8 @@ func (p *played) again(waiting []*end) []*end {
 		if len(left) == len(waiting) {
 			return left
 		}
-		waiting = left
+		waiting = append(left, p.freed...)
+		p.freed = nil
 	}
 }
 
@@ -140,6 +146,15 @@ func (p *played) again(waiting []*end) []*end {
 func (p *played) settle(e *end) bool {
 	next := &pod{fact: e.pod.fact, kind: e.pod.kind, owner: e.pod.owner}
 	at, why := p.state.place(next)
+	if at < 0 {
+		if victims := p.state.preempt(next.kind); len(victims) > 0 {
+			for _, v := range victims {
+				p.free(v, e)
+			}
+			at, why = p.state.place(next)
+		}
+	}
+	p.byPod[next] = e
 	if at < 0 {
 		if e.fate != waited {
 			e.fate, e.node = pends, nil
@@ -154,6 +169,26 @@ func (p *played) settle(e *end) bool {
 	}
 	e.node, e.why = p.state.nodes[at], ""
 	return true
+}
+
+// free has a pod that made room wait for another node: its node lives, so it
+// ends at once, and what owns it makes another.
+func (p *played) free(v *pod, by *end) {
+	e := p.byPod[v]
+	if e == nil {
+		e = &end{pod: v}
+		p.ends = append(p.ends, e)
+	}
+	e.fate, e.node, e.after = pends, nil, max(e.after, by.after)+settling
+	e.freed = true
+	e.why = "it has to make room for " + by.pod.fact.Namespace + "/" + by.pod.fact.Name
+	switch v.fact.Owner.Kind {
+	case "":
+		e.fate = ends
+	case "DaemonSet": // it belongs on that node, which is full
+	default:
+		p.freed = append(p.freed, e)
+	}
 }
 
 // waits reports whether the scheduler looks for a node for the pod: not while
@@ -181,14 +216,14 @@ func obstacles(why map[obstacle]int) string {
 func (p *played) leaving() []leave {
 	list := []leave{}
 	given := map[string]int{}
-	for i, n := range p.state.nodes {
-		z := p.zones[n.zone]
+	for _, n := range shuffled(p.state.lots, p.state.nodes) {
+		i, z := n.index, p.zones[n.zone]
 		if !p.state.lost[i] || z.rate <= 0 {
 			continue
 		}
 		from := p.clock.grace + time.Duration(float64(given[n.zone])/z.rate*float64(time.Second))
 		given[n.zone]++
-		for _, o := range p.state.pods[i] {
+		for _, o := range shuffled(p.state.lots, p.state.pods[i]) {
 			if stay, ever := patience(o.kind.spec.Tolerations); !ever && !o.ends {
 				list = append(list, leave{o, from + stay})
 			}

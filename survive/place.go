@@ -21,9 +21,11 @@ type state struct {
 	asked []amounts      // likewise, as scores count it: nobody asks for nothing
 	pods  [][]*pod       // by node
 	ended map[*pod]bool  // asked to go since the beginning
+	out   map[*pod]bool  // taken off their nodes
 	extra map[int][]*pod // by kind: pods that were placed since the beginning
 	next  int            // where the search for a node begins, in large clusters
 	desk  *desk
+	lots  *lots
 }
 
 // desk is room to count and score in, used for one pod after another.
@@ -57,7 +59,7 @@ func (c *cluster) begin(lost []bool) *state {
 	now := c.now()
 	return &state{
 		cluster: c, lost: lost, shut: make([]bool, len(c.nodes)), used: slices.Clone(now.used), asked: slices.Clone(now.asked),
-		pods: slices.Clone(now.pods), ended: map[*pod]bool{}, extra: map[int][]*pod{}, desk: &c.desk,
+		pods: slices.Clone(now.pods), ended: map[*pod]bool{}, out: map[*pod]bool{}, extra: map[int][]*pod{}, desk: &c.desk,
 	}
 }
 
@@ -98,22 +100,31 @@ func (k *kind) asks() amounts {
 
 func (s *state) put(p *pod, at int) {
 	s.pods[at] = append(s.pods[at], p)
-	s.used[at].add(p.kind.want)
-	s.asked[at].add(p.kind.asks())
+	s.used[at].add(p.kind.want, 1)
+	s.asked[at].add(p.kind.asks(), 1)
+	delete(s.out, p)
 }
 
-func (a *amounts) add(o amounts) {
-	a.cpu += o.cpu
-	a.memory += o.memory
-	a.disk += o.disk
-	a.pods++
+// take takes a pod off its node.
+func (s *state) take(p *pod, at int) {
+	s.pods[at] = slices.DeleteFunc(slices.Clone(s.pods[at]), func(o *pod) bool { return o == p })
+	s.used[at].add(p.kind.want, -1)
+	s.asked[at].add(p.kind.asks(), -1)
+	s.out[p] = true
+}
+
+func (a *amounts) add(o amounts, sign int64) {
+	a.cpu += sign * o.cpu
+	a.memory += sign * o.memory
+	a.disk += sign * o.disk
+	a.pods += sign
 	if len(o.extended) > 0 {
 		sum := maps.Clone(a.extended)
 		if sum == nil {
 			sum = map[string]int64{}
 		}
 		for name, n := range o.extended {
-			sum[name] += n
+			sum[name] += sign * n
 		}
 		a.extended = sum
 	}
@@ -172,12 +183,14 @@ func (s *state) count(k *kind) *view {
 // each calls do with every pod of the kind that is on a node.
 func (s *state) each(k *kind, do func(p *pod, at int)) {
 	for _, p := range s.members[k.id] {
-		if p.node != nil {
+		if p.node != nil && !s.out[p] {
 			do(p, p.node.index)
 		}
 	}
 	for _, p := range s.extra[k.id] {
-		do(p, p.node.index)
+		if !s.out[p] {
+			do(p, p.node.index)
+		}
 	}
 }
 

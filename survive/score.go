@@ -41,10 +41,15 @@ func (s *state) best(k *kind, feasible []int) int {
 	if scores := s.podScores(k, feasible); scores != nil {
 		add(weightPods, scores)
 	}
-	best := 0
-	for i := range total {
-		if total[i] > total[best] {
-			best = i
+	best, equals := 0, 1
+	for i := 1; i < len(total); i++ {
+		switch {
+		case total[i] > total[best]:
+			best, equals = i, 1
+		case total[i] == total[best]:
+			if equals++; s.lots != nil && s.lots.draw(equals) == 0 {
+				best = i
+			}
 		}
 	}
 	return feasible[best]

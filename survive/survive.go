@@ -54,7 +54,7 @@ func (a *Analysis) Of(sites ...string) *model.Verdict {
 				v.Untouched++
 			}
 		}
-		touched := c.play(lost, plane.Outcome < model.Down, a.clocks[i]).workloads(disks)
+		touched := c.play(lost, plane.Outcome < model.Down, a.clocks[i], nil).workloads(disks)
 		v.Workloads = append(v.Workloads, touched...)
 		v.Untouched += c.owners - len(touched)
 	}
@@ -71,15 +71,17 @@ type Fate struct {
 	Node                    string        // where it, or what takes its place, is
 	After                   time.Duration // from the loss on, until that is so
 	Why                     string
+	Freed                   bool // it had to make room for another; its node lives, so it has ended
 }
 
-// Fates says what becomes of every pod when the sites go dark together.
-func (a *Analysis) Fates(sites ...string) []Fate {
+// Fates says what becomes of every pod when the sites go dark together. What
+// Kubernetes leaves to chance falls as lots draws it; 0 takes the first of equals.
+func (a *Analysis) Fates(lots uint64, sites ...string) []Fate {
 	list := []Fate{}
 	for i, c := range a.clusters {
 		lost := c.lost(sites)
 		changed := map[*pod]*end{}
-		for _, e := range c.play(lost, c.controlPlane(lost).Outcome < model.Down, a.clocks[i]).ends {
+		for _, e := range c.play(lost, c.controlPlane(lost).Outcome < model.Down, a.clocks[i], newLots(lots)).ends {
 			changed[e.pod] = e
 		}
 		for _, p := range c.pods {
@@ -87,7 +89,7 @@ func (a *Analysis) Fates(sites ...string) []Fate {
 			if e == nil {
 				e = &end{pod: p, fate: stays, node: p.node}
 			}
-			f := Fate{Cluster: c.model.Name, Namespace: p.fact.Namespace, Pod: p.fact.Name, Word: string(e.fate), After: e.after, Why: e.why}
+			f := Fate{Cluster: c.model.Name, Namespace: p.fact.Namespace, Pod: p.fact.Name, Word: string(e.fate), After: e.after, Why: e.why, Freed: e.freed}
 			if p.owner != nil {
 				f.Workload = p.owner.Object()
 			}

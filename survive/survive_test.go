@@ -120,7 +120,7 @@ func apart(s *model.PodSpec, key string) *model.PodSpec {
 // fates is the words of the pods of app a, in order.
 func fates(w *model.World, sites ...string) string {
 	words := []string{}
-	for _, f := range survive.New(w).Fates(sites...) {
+	for _, f := range survive.New(w).Fates(0, sites...) {
 		if strings.HasPrefix(f.Pod, "a-") {
 			words = append(words, f.Word)
 		}
@@ -205,7 +205,7 @@ func TestPodsOfALostHouse(t *testing.T) {
 func TestEvictions(t *testing.T) {
 	after := func(b *town, sites ...string) string {
 		words := []string{}
-		for _, f := range survive.New(b.world()).Fates(sites...) {
+		for _, f := range survive.New(b.world()).Fates(0, sites...) {
 			words = append(words, fmt.Sprintf("%s %v", f.Word, f.After))
 		}
 		return strings.Join(words, ", ")
@@ -329,6 +329,33 @@ func random(r *rand.Rand) *town {
 	return b
 }
 
+// A pod of higher priority takes the room of lesser ones, of as few as it needs.
+func TestPreemption(t *testing.T) {
+	important := func() *model.PodSpec { s := cpu(3000); s.Priority = 1000; return s }
+	spare := func(milli int64) *model.PodSpec { return cpu(milli) }
+	word := func(w *model.World, pod string) string {
+		for _, f := range survive.New(w).Fates(0, "h0") {
+			if f.Pod == pod {
+				return f.Word
+			}
+		}
+		return "not there"
+	}
+	b := newTown(3, 1)
+	b.node("h2-0").Allocatable.MilliCPU = 100
+	b.app("ReplicaSet", "a", important(), "h0-0")
+	b.app("ReplicaSet", "b", spare(2500), "h1-0")
+	b.app("ReplicaSet", "c", spare(500), "h1-0")
+	w := b.world()
+	if word(w, "a-0") != "moves" || word(w, "b-0") != "pends" || word(w, "c-0") != "stays" {
+		t.Errorf("a %s, b %s, c %s", word(w, "a-0"), word(w, "b-0"), word(w, "c-0"))
+	}
+	b.c.Pods.Items[0].Spec.Preemption = corev1.PreemptNever
+	if w := b.world(); word(w, "a-0") != "pends" || word(w, "b-0") != "stays" {
+		t.Errorf("one that never preempts: a %s, b %s", word(w, "a-0"), word(w, "b-0"))
+	}
+}
+
 // A volume on a machine's own disk goes with it, and its pod finds no other place.
 func TestLocalVolumes(t *testing.T) {
 	build := func(known bool) *model.World {
@@ -398,7 +425,7 @@ func TestLosingMoreIsNeverBetter(t *testing.T) {
 			if x, y := a.Of(some...).ControlPlane[0].Outcome, a.Of(more...).ControlPlane[0].Outcome; y < x {
 				t.Errorf("seed %d: the control plane is %s without %v, and %s without %v", seed, x, some, y, more)
 			}
-			before, after := a.Fates(some...), a.Fates(more...)
+			before, after := a.Fates(0, some...), a.Fates(0, more...)
 			for k := range before {
 				if after[k].Word == "stays" && before[k].Word != "stays" {
 					t.Errorf("seed %d: %s %s without %v, and stays without %v", seed, before[k].Pod, before[k].Word, some, more)

@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,10 +25,22 @@ const (
 	appLabel  = "app"
 )
 
+// classes are the priorities some apps have; the others have none.
+var classes = []struct {
+	name     string
+	value    int32
+	preempts corev1.PreemptionPolicy
+}{
+	{"important", 1000, corev1.PreemptLowerPriority}, {"patient", 500, corev1.PreemptNever}, {"spare", -10, corev1.PreemptLowerPriority},
+}
+
 // newPlan draws a cluster: a seed gives the same one every time.
 func newPlan(seed uint64) *plan {
 	p := &plan{rand: rand.New(rand.NewPCG(seed, 7))}
 	p.houses, p.perHouse = 2+p.rand.IntN(3), 1+p.rand.IntN(4)
+	for _, c := range classes {
+		p.apps = append(p.apps, &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: c.name}, Value: c.value, PreemptionPolicy: &c.preempts})
+	}
 	for i := range 3 + p.rand.IntN(8) {
 		app := p.app(fmt.Sprintf("app-%d", i)) // its volume comes before it
 		p.apps = append(p.apps, app)
@@ -100,6 +113,9 @@ func (p *plan) template(name string) corev1.PodTemplateSpec {
 	p.affinity(&t.Spec, name)
 	if p.chance(6) {
 		p.claim(&t.Spec, name)
+	}
+	if p.chance(4) {
+		t.Spec.PriorityClassName = pick(p, classes...).name
 	}
 	return t
 }

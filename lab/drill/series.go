@@ -12,7 +12,7 @@ func Series(ctx context.Context, first uint64, count int, out io.Writer) error {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	var exact, total, placeable int
+	var exact, chance, total, placeable int
 	var ratios []float64
 	for seed := first; seed < first+uint64(count); seed++ {
 		began := time.Now()
@@ -22,8 +22,11 @@ func Series(ctx context.Context, first uint64, count int, out io.Writer) error {
 		}
 		total++
 		forecast, outcome := r.sum(r.Forecast), r.sum(r.Outcome)
-		if len(r.Wrong) == 0 {
+		switch {
+		case len(r.Wrong) == 0:
 			exact++
+		case r.Chance:
+			chance++
 		}
 		if forecast.Pending == outcome.Pending {
 			placeable++
@@ -35,10 +38,10 @@ func Series(ctx context.Context, first uint64, count int, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "%s  (%.0f s)\n", line, time.Since(began).Seconds())
 		for _, d := range r.Different {
-			fmt.Fprintf(out, "    %s\n", d)
+			fmt.Fprintf(out, "    %s%s\n", d, map[bool]string{true: " (as likely as the forecast)"}[r.Chance])
 		}
 	}
-	fmt.Fprintf(out, "%d drills: pending pods as forecast in %d (%.1f %%), their number in %d\n", total, exact, 100*float64(exact)/float64(total), placeable)
+	fmt.Fprintf(out, "%d drills: pending pods as forecast in %d (%.1f %%), as likely in %d more; their number as forecast in %d\n", total, exact, 100*float64(exact)/float64(total), chance, placeable)
 	near := 0
 	for _, r := range ratios {
 		if r > 0.8 && r < 1.2 {
