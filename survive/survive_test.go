@@ -434,3 +434,59 @@ func TestLosingMoreIsNeverBetter(t *testing.T) {
 		}
 	}
 }
+
+// What no API server would let through, and documents may hold all the same, must
+// do no harm.
+func TestOddObjects(t *testing.T) {
+	bad := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "///", Operator: "Perhaps", Values: []string{"\x00"}}}}
+	huge, none := int32(1<<31-1), int32(-5)
+	negative := int64(-1 << 62)
+	odd := &model.PodSpec{
+		Requests: model.Resources{MilliCPU: -1 << 62, MemoryBytes: 1<<63 - 1, Extended: map[string]int64{"": -1}}, NodeSelector: map[string]string{"": "\x1b"},
+		Tolerations: []corev1.Toleration{{}, {Operator: "Perhaps", TolerationSeconds: &negative}},
+		Spread: []corev1.TopologySpreadConstraint{
+			{}, {MaxSkew: none, TopologyKey: corev1.LabelTopologyZone, WhenUnsatisfiable: corev1.DoNotSchedule, LabelSelector: bad, MinDomains: &huge, MatchLabelKeys: []string{"", "///", "app"}},
+		},
+		HostPorts: []model.HostPort{{IP: "not an address", Port: -1}},
+		Affinity: &corev1.Affinity{
+			NodeAffinity:    &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "a", Operator: "Gt", Values: nil}}}}}, PreferredDuringSchedulingIgnoredDuringExecution: []corev1.PreferredSchedulingTerm{{Weight: -1 << 31}}},
+			PodAffinity:     &corev1.PodAffinity{RequiredDuringSchedulingIgnoredDuringExecution: []corev1.PodAffinityTerm{{}, {LabelSelector: bad, NamespaceSelector: bad}}},
+			PodAntiAffinity: &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{Weight: 1<<31 - 1, PodAffinityTerm: corev1.PodAffinityTerm{LabelSelector: &metav1.LabelSelector{}}}}},
+		},
+		Priority: -1 << 31,
+	}
+	b := newTown(3, 2)
+	b.node("h1-0").Allocatable = model.Resources{}
+	b.node("h1-1").Labels = nil
+	b.node("h2-0").Allocatable = model.Resources{MilliCPU: -5, MemoryBytes: -5, Pods: -5}
+	for i, kind := range []string{"ReplicaSet", "StatefulSet", "Job", "", "Fleet"} {
+		b.app(kind, fmt.Sprintf("odd%d", i), odd, "h0-0", "nowhere", "", "h1-1")
+		b.app(kind, fmt.Sprintf("plain%d", i), cpu(100), "h0-0", "h1-0")
+	}
+	b.c.Pods.Items[0].Claims, b.c.Pods.Items[1].Spec = []string{"", "x"}, nil
+	b.c.PersistentVolumes.Source = ok(model.SourcePersistentVolumes)
+	b.c.PersistentVolumes.Items = []*model.PersistentVolume{{Cluster: "c", Name: "pv", Namespace: "d", Claim: "x", Affinity: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{}}}}}
+	w := b.world()
+	a := survive.New(w)
+	if got := len(a.Each()); got != len(w.Sites) {
+		t.Errorf("%d verdicts of %d sites", got, len(w.Sites))
+	}
+	a.Of()
+	a.Of("h0", "h1", "h2", "?", "h0", "\x1b[2J")
+	for lots := range uint64(20) {
+		a.Fates(lots, "h0")
+	}
+	survive.New(model.Assemble(model.Facts{}, moment, model.Options{})).Each()
+}
+
+// What nine machines cost is bounded, so that every World may be asked.
+func TestSmallClustersCostLittle(t *testing.T) {
+	b := newTown(3, 3)
+	for i := range 10 {
+		b.app("ReplicaSet", string(rune('a'+i)), cpu(100), "h0-0", "h1-1", "h2-2")
+	}
+	w := b.world()
+	if n := testing.AllocsPerRun(20, func() { survive.New(w).Each() }); n > 1500 {
+		t.Errorf("%.0f allocations for ten workloads on nine machines", n)
+	}
+}
