@@ -34,7 +34,7 @@ const (
 	lease       = 8 * time.Second
 	grace       = 12 * time.Second
 	tolerations = 4 * time.Second
-	evictRate   = 1.0
+	evictRate   = 0.8
 	patience    = 150 * time.Second
 	jobs        = 10 * time.Second // until a Job that lost a pod makes another
 	atRest      = 3 * time.Second
@@ -62,6 +62,7 @@ type Result struct {
 	Took      time.Duration
 	Wrong     []string // apps whose pending pods are not as forecast
 	Different []string // apps that differ in anything
+	Machines  []string // what Kubernetes made of them in the end
 	Chance    bool     // it is not the forecast, but one that is as likely
 }
 
@@ -298,6 +299,9 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 	if err != nil {
 		return err
 	}
+	if r.Machines, err = d.machines(ctx); err != nil {
+		return err
+	}
 	r.Outcome = map[string]Count{}
 	for name, p := range after {
 		app := p.Labels[appLabel]
@@ -320,6 +324,30 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 		r.Outcome[app] = c
 	}
 	return nil
+}
+
+// machines is what Kubernetes made of each node.
+func (d *drill) machines(ctx context.Context) ([]string, error) {
+	list, err := d.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{}
+	for i := range list.Items {
+		n := &list.Items[i]
+		text := n.Name
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				text += fmt.Sprintf(" Ready=%s since %s", c.Status, c.LastTransitionTime.UTC().Format("15:04:05"))
+			}
+		}
+		for _, t := range n.Spec.Taints {
+			text += " " + t.ToString()
+		}
+		lines = append(lines, text)
+	}
+	slices.Sort(lines)
+	return lines, nil
 }
 
 // compare finds where the forecast was wrong.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,9 @@ func Series(ctx context.Context, first uint64, count int, out io.Writer) error {
 			line += fmt.Sprintf("; back after %.0f s, forecast %.0f s", r.Took.Seconds(), r.Expected.Seconds())
 		}
 		fmt.Fprintf(out, "%s  (%.0f s)\n", line, time.Since(began).Seconds())
+		if len(r.Different) > 0 {
+			fmt.Fprintf(out, "    %s\n", strings.Join(r.Machines, "\n    "))
+		}
 		for _, d := range r.Different {
 			fmt.Fprintf(out, "    %s%s\n", d, map[bool]string{true: " (as likely as the forecast)"}[r.Chance])
 		}
