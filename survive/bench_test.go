@@ -1,6 +1,7 @@
 package survive_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -20,5 +21,25 @@ func BenchmarkEach(b *testing.B) {
 				survive.New(w).Each()
 			}
 		})
+	}
+}
+
+// A large cluster that is full: everything that is lost waits.
+func BenchmarkFull(b *testing.B) {
+	t := newTown(50, 20)
+	for app := range 500 {
+		nodes := []string{}
+		for i := range 40 {
+			nodes = append(nodes, t.c.Nodes.Items[(app*40+i*25+i)%1000].Name)
+		}
+		t.app("ReplicaSet", fmt.Sprintf("app-%d", app), cpu(200), nodes...)
+	}
+	for _, n := range t.c.Nodes.Items {
+		n.Allocatable.MilliCPU = 4000
+	}
+	a := survive.New(t.world())
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Each()
 	}
 }

@@ -3,7 +3,6 @@ package survive
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -102,6 +101,9 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 	for _, l := range leaving {
 		ofJob[l.pod.fact.Owner.UID]++
 	}
+	// In large clusters pods of a kind that found no node are tried once more at the
+	// end, not after each that leaves.
+	many, hopeless := len(c.nodes) > enough, map[*kind]bool{}
 	for _, l := range leaving {
 		e := p.byPod[l.pod]
 		p.state.ended[l.pod] = true
@@ -112,7 +114,8 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 				e.after = max(e.after, p.clock.grace+backOff(ofJob[l.pod.fact.Owner.UID]))
 			}
 			e.after += settling
-			if !p.settle(e) {
+			if many && hopeless[e.pod.kind] || !p.settle(e) {
+				e.fate, e.node, hopeless[e.pod.kind] = pends, nil, true
 				waiting = append(waiting, e)
 			}
 			waiting = append(waiting, p.freed...)
@@ -124,16 +127,30 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 		default:
 			e.fate, e.why = hangs, "whether its "+owner+" makes another before it has ended is not known"
 		}
-		waiting = p.again(waiting)
+		if !many {
+			waiting = p.again(waiting)
+		}
 	}
 	p.again(waiting)
 	return p
 }
 
-// again tries those that wait once more, as long as that helps.
+// again tries those that wait once more, as long as that helps. Where one found no
+// node, others of its kind find none either.
 func (p *played) again(waiting []*end) []*end {
 	for {
-		left := slices.DeleteFunc(slices.Clone(waiting), p.settle)
+		hopeless := map[*kind]bool{}
+		left := slices.DeleteFunc(slices.Clone(waiting), func(e *end) bool {
+			if hopeless[e.pod.kind] {
+				if e.fate != waited {
+					e.fate, e.node = pends, nil
+				}
+				return false
+			}
+			settled := p.settle(e)
+			hopeless[e.pod.kind] = !settled
+			return settled
+		})
 		if len(left) == len(waiting) {
 			return left
 		}
@@ -197,16 +214,22 @@ func (p *pod) waits() bool {
 	return !p.ends && len(p.kind.spec.Gates) == 0 && p.fact.Owner.Kind != "DaemonSet"
 }
 
-// obstacles puts into words what keeps a pod off the nodes that are left.
-func obstacles(why map[obstacle]int) string {
-	delete(why, nodeIsLost)
-	keys := slices.SortedFunc(maps.Keys(why), func(a, b obstacle) int { return cmp.Or(cmp.Compare(why[b], why[a]), cmp.Compare(a, b)) })
-	words := []string{}
-	for _, o := range keys {
-		words = append(words, fmt.Sprintf("%s (%d)", o, why[o]))
+// obstacles puts into words what keeps a pod off the nodes that are left, the
+// commonest first.
+func obstacles(why tallied) string {
+	met := []obstacle{}
+	for o := none + 1; o < allObstacles; o++ {
+		if why[o] > 0 && obstacleWords[o] != "" {
+			met = append(met, o)
+		}
 	}
-	if len(words) == 0 {
+	if len(met) == 0 {
 		return "no node is left"
+	}
+	slices.SortStableFunc(met, func(a, b obstacle) int { return cmp.Compare(why[b], why[a]) })
+	words := []string{}
+	for _, o := range met {
+		words = append(words, fmt.Sprintf("%s (%d)", obstacleWords[o], why[o]))
 	}
 	return "no node fits: " + strings.Join(words, ", ")
 }

@@ -131,24 +131,35 @@ func (a *amounts) add(o amounts, sign int64) {
 }
 
 // obstacle is why a pod cannot be on a node.
-type obstacle string
+type obstacle int
 
-// The obstacles, as they are told.
+// The obstacles, in the order they are looked for.
 const (
-	none        obstacle = ""
-	notAllowed  obstacle = "its node selector, affinity or the nodes' taints"
-	nodeIsLost  obstacle = "the node is lost"
-	elsewhere   obstacle = "its volume, which is bound to other nodes"
-	noPods      obstacle = "the number of pods a node may have"
-	noCPU       obstacle = "CPU"
-	noMemory    obstacle = "memory"
-	noDisk      obstacle = "ephemeral storage"
-	noExtended  obstacle = "an extended resource"
-	portTaken   obstacle = "a host port"
-	spreadWorse obstacle = "its topology spread constraint"
-	repelledBy  obstacle = "anti-affinity"
-	notNear     obstacle = "pod affinity"
+	none obstacle = iota
+	notAllowed
+	nodeIsLost
+	elsewhere
+	noPods
+	noCPU
+	noMemory
+	noDisk
+	noExtended
+	portTaken
+	spreadWorse
+	repelledBy
+	notNear
+	allObstacles
 )
+
+// obstacleWords is how they are told.
+var obstacleWords = [allObstacles]string{
+	notAllowed: "its node selector, affinity or the nodes' taints", elsewhere: "its volume, which is bound to other nodes",
+	noPods: "the number of pods a node may have", noCPU: "CPU", noMemory: "memory", noDisk: "ephemeral storage", noExtended: "an extended resource",
+	portTaken: "a host port", spreadWorse: "its topology spread constraint", repelledBy: "anti-affinity", notNear: "pod affinity",
+}
+
+// tallied is on how many nodes each obstacle stands in the way.
+type tallied [allObstacles]int
 
 // view is what placing one pod looks at in the others, counted once.
 type view struct {
@@ -383,7 +394,7 @@ func clash(a, b model.HostPort) bool {
 const enough = 100
 
 // place puts the pod where the scheduler would, and says why not if it cannot.
-func (s *state) place(p *pod) (at int, why map[obstacle]int) {
+func (s *state) place(p *pod) (at int, why tallied) {
 	s.desk.clear()
 	v := s.count(p.kind)
 	feasible := s.lendInts(len(s.nodes))[:0]
@@ -391,28 +402,25 @@ func (s *state) place(p *pod) (at int, why map[obstacle]int) {
 	// goes on from there the next time.
 	for n := range s.nodes {
 		i := (s.next + n) % len(s.nodes)
-		if s.fits(p.kind, v, i) == none {
+		o := s.fits(p.kind, v, i)
+		if why[o]++; o == none {
 			if feasible = append(feasible, i); len(feasible) == enough {
 				s.next = (i + 1) % len(s.nodes)
 				break
 			}
 		}
 	}
+	if len(feasible) == 0 {
+		return -1, why
+	}
 	if len(feasible) < enough {
 		slices.Sort(feasible)
-	}
-	if len(feasible) == 0 {
-		why = map[obstacle]int{}
-		for i := range s.nodes {
-			why[s.fits(p.kind, v, i)]++
-		}
-		return -1, why
 	}
 	at = s.best(p.kind, feasible)
 	p.node = s.nodes[at]
 	s.extra[p.kind.id] = append(s.extra[p.kind.id], p)
 	s.put(p, at)
-	return at, nil
+	return at, why
 }
 
 // likes is what the pod's preferences say of each node by itself, in the

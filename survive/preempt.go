@@ -22,11 +22,19 @@ func (s *state) preempt(k *kind) []*pod {
 		return nil
 	}
 	var best *offer
+	offers := 0
 	for i := range s.nodes {
+		if offers == enough {
+			break
+		}
 		if !k.allowed[i] || s.shut[i] && !k.lostToo || k.bound != nil && !k.bound[i] {
 			continue // whoever leaves, it could not be there
 		}
-		if o := s.offer(k, i); o != nil && (best == nil || milder(o.victims, best.victims)) {
+		o := s.offer(k, i)
+		if o == nil {
+			continue
+		}
+		if offers++; best == nil || milder(o.victims, best.victims) {
 			best = o
 		}
 	}

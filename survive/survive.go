@@ -8,7 +8,8 @@ import (
 	"github.com/geotop/geotop/model"
 )
 
-// Analysis is a World made ready to be asked about losses.
+// Analysis is a World made ready to be asked about losses, by one goroutine at a
+// time.
 type Analysis struct {
 	world    *model.World
 	clusters []*cluster

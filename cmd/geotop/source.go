@@ -139,17 +139,18 @@ func (f *flags) ways() (links.Config, error) {
 }
 
 // judge asks what breaks when a house is lost. On very large clusters that takes
-// longer than a World may: there it is asked anew only so often that it takes a
-// five hundredth of the time, and what it said before stands meanwhile.
+// longer than a World may: there it is asked anew when a machine comes or goes, and
+// else only so often that it takes a thousandth of the time.
 type judge struct {
 	mu      sync.Mutex
 	until   time.Time
-	settled bool // last is of a World that was whole
+	settled bool   // last is of a World that was whole
+	ready   string // machines that were, by site
 	last    []*model.Verdict
 }
 
 const (
-	leisure = 500
+	leisure = 1000
 	cheap   = 5 * time.Millisecond
 )
 
@@ -159,8 +160,12 @@ func (j *judge) of(w *model.World) *model.World {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if began := time.Now(); j.last == nil || !j.settled && w.Settled() || began.After(j.until) {
-		j.last, j.settled = survive.New(w).Each(), w.Settled()
+	ready := ""
+	for _, s := range w.Sites {
+		ready += fmt.Sprintf("%s %d/%d ", s.Name, s.Ready, s.Nodes)
+	}
+	if began := time.Now(); j.last == nil || ready != j.ready || !j.settled && w.Settled() || began.After(j.until) {
+		j.last, j.settled, j.ready = survive.New(w).Each(), w.Settled(), ready
 		if took := time.Since(began); took > cheap {
 			j.until = began.Add(leisure * took)
 		}
