@@ -52,10 +52,13 @@ func (s *Set) Run(ctx context.Context) {
 	wg.Wait()
 }
 
-// signal marks the facts as changed; many changes before a read are one.
-func (s *Set) signal() {
+// signal marks the facts as changed.
+func (s *Set) signal() { Raise(s.changed) }
+
+// Raise gives a signal of one place: many before a read are one.
+func Raise(signal chan<- struct{}) {
 	select {
-	case s.changed <- struct{}{}:
+	case signal <- struct{}{}:
 	default:
 	}
 }

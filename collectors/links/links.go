@@ -97,14 +97,14 @@ func (c *Collector) Follow(w *model.World) (news bool) {
 			}
 		case s != nil && !slices.Equal(s.at, at):
 			s.at = at
-			raise(s.wake)
+			collectors.Raise(s.wake)
 			if len(at) == 0 {
 				s.absent()
 			}
 		}
 	}
 	if news {
-		raise(c.wake)
+		collectors.Raise(c.wake)
 	}
 	return news
 }
@@ -129,13 +129,6 @@ func (c *Collector) add(cluster, name string, ask func(context.Context, *source)
 func (s *source) absent() {
 	s.facts.Source.Status, s.facts.Source.Error = model.SourceAbsent, "no living server exposes its etcd's metrics"
 	s.facts.Source.Hint = "k3s server --etcd-expose-metrics shows the ways between all servers; --etcd-metrics names them by hand"
-}
-
-func raise(signal chan struct{}) {
-	select {
-	case signal <- struct{}{}:
-	default:
-	}
 }
 
 // Run polls until ctx ends.

@@ -107,13 +107,13 @@ func (c *Collector) Follow(w *model.World) (news bool) {
 			c.stores[id] = newStore(*t, w.Stores)
 			news = true
 		case !maps.EqualFunc(names, c.claimed[id], func(a, b []string) bool { return slices.Equal(a, b) }):
-			raise(s.wake) // a backup came or went: look soon
+			collectors.Raise(s.wake) // a backup came or went: look soon
 		}
 		c.claimed[id] = names
 		s = c.stores[id]
 		if wanted := w.EtcdObjects(t.Cluster); !slices.Equal(wanted, s.wanted) {
 			s.wanted = wanted
-			raise(s.wake)
+			collectors.Raise(s.wake)
 		}
 	}
 	for id, s := range c.stores {
@@ -127,7 +127,7 @@ func (c *Collector) Follow(w *model.World) (news bool) {
 		}
 	}
 	if news {
-		raise(c.wake)
+		collectors.Raise(c.wake)
 	}
 	return news
 }
@@ -147,13 +147,6 @@ func newStore(t model.BackupTarget, before []*model.StoreFacts) *store {
 		}
 	}
 	return s
-}
-
-func raise(signal chan struct{}) {
-	select {
-	case signal <- struct{}{}:
-	default:
-	}
 }
 
 // Run scans until ctx ends.

@@ -124,17 +124,9 @@ func (c *Collector) Target(ids []string) bool {
 	}
 	c.mu.Unlock()
 	if fresh {
-		raise(c.again)
+		collectors.Raise(c.again)
 	}
 	return c.pings.target(addresses) || fresh
-}
-
-// raise signals on a channel of one place; a signal that is there already will do.
-func raise(signal chan struct{}) {
-	select {
-	case signal <- struct{}{}:
-	default:
-	}
 }
 
 func setOf(ids []string) map[string]bool {
@@ -375,7 +367,7 @@ func (c *Collector) follow(ctx context.Context) {
 					break
 				}
 				delay = time.Second
-				raise(c.wake)
+				collectors.Raise(c.wake)
 			}
 			resp.Body.Close()
 		}
