@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,9 @@ type judge struct {
 const (
 	leisure = 1000
 	cheap   = 5 * time.Millisecond
+	// From so many pods on garbage is collected when there is a tenth of what is in use.
+	manyPods = 5000
+	sooner   = 10
 )
 
 func (j *judge) of(w *model.World) *model.World {
@@ -165,6 +169,10 @@ func (j *judge) of(w *model.World) *model.World {
 		ready += fmt.Sprintf("%s %d/%d ", s.Name, s.Ready, s.Nodes)
 	}
 	if began := time.Now(); j.last == nil || ready != j.ready || !j.settled && w.Settled() || began.After(j.until) {
+		if len(w.Pods) > manyPods {
+			// What this leaves behind would double the memory of the whole process.
+			defer debug.SetGCPercent(debug.SetGCPercent(sooner))
+		}
 		j.last, j.settled, j.ready = survive.New(w).Each(), w.Settled(), ready
 		if took := time.Since(began); took > cheap {
 			j.until = began.Add(leisure * took)
