@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/url"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +54,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 	case f.from != "":
 		return openFile(f.from, stdin, opt)
 	case f.demo != "":
-		return openDemo(f.demo, f.seed, opt)
+		return openDemo(f.demo, f.seed, f.whatif, opt)
 	default:
 		store, err := f.store()
 		if err != nil {
@@ -69,7 +68,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, f.remember(name, cfg.Host)}, opt)
+		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, f.remember(name, cfg.Host), f.whatif}, opt)
 	}
 }
 
@@ -143,6 +142,8 @@ func (f *flags) ways() (links.Config, error) {
 // longer than a World may: there it is asked anew when a machine comes or goes, and
 // else only so often that it takes a thousandth of the time.
 type judge struct {
+	asked bool // for what this is about, whatever it costs
+
 	mu      sync.Mutex
 	until   time.Time
 	settled bool   // last is of a World that was whole
@@ -153,13 +154,12 @@ type judge struct {
 const (
 	leisure = 1000
 	cheap   = 5 * time.Millisecond
-	// From so many pods on garbage is collected when there is a tenth of what is in use.
+	// With more pods than that only whatif asks: it takes too much memory to go along.
 	manyPods = 5000
-	sooner   = 10
 )
 
 func (j *judge) of(w *model.World) *model.World {
-	if w.Awaits(model.SourceNodes, model.SourcePods) {
+	if len(w.Pods) > manyPods && !j.asked || w.Awaits(model.SourceNodes, model.SourcePods) {
 		return w
 	}
 	j.mu.Lock()
@@ -169,10 +169,6 @@ func (j *judge) of(w *model.World) *model.World {
 		ready += fmt.Sprintf("%s %d/%d ", s.Name, s.Ready, s.Nodes)
 	}
 	if began := time.Now(); j.last == nil || ready != j.ready || !j.settled && w.Settled() || began.After(j.until) {
-		if len(w.Pods) > manyPods {
-			// What this leaves behind would double the memory of the whole process.
-			defer debug.SetGCPercent(debug.SetGCPercent(sooner))
-		}
 		j.last, j.settled, j.ready = survive.New(w).Each(), w.Settled(), ready
 		if took := time.Since(began); took > cheap {
 			j.until = began.Add(leisure * took)
@@ -188,6 +184,7 @@ type parts struct {
 	links   links.Config
 	store   objectstore.Config
 	past    *memory.Memory // nil when nothing is kept
+	whatif  bool           // that is what is asked
 }
 
 // live collects from a cluster, from the tailnet below it and from its buckets.
@@ -209,11 +206,11 @@ func live(p parts, opt model.Options) (*source, error) {
 		list = append(list, past) // the last: it fills in what the others lack
 	}
 	set := collectors.NewSet(list...)
-	judge := &judge{}
+	judge := &judge{asked: p.whatif}
 	return &source{run: set.Run, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
-func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
+func openDemo(scenario string, seed uint64, whatif bool, opt model.Options) (*source, error) {
 	d, err := demo.New(scenario, seed)
 	if err != nil {
 		return nil, usage("%w", err)
@@ -221,7 +218,7 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 	cluster := kube.Config{Name: d.ClusterName(), Rest: d.RestConfig(), Now: d.Now}
 	s, err := live(parts{
 		kube: cluster, tailnet: tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain},
-		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()},
+		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()}, whatif: whatif,
 	}, opt)
 	if err != nil {
 		return nil, err
