@@ -92,6 +92,19 @@ func (s *Set) World(now time.Time, opt model.Options) *model.World {
 	}
 }
 
+// PauseOrWake is Pause that a signal ends early, a moment after it: what is worth a
+// new look seldom comes alone.
+func PauseOrWake(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-wake:
+		Pause(ctx, time.Second)
+	}
+}
+
 // Pause waits for d or until ctx ends: what a collector does between two looks.
 func Pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -302,6 +302,8 @@ func (s *listScreen) drawEmpty(a *App, width int) []string {
 	switch {
 	case s.rows.Total() > 0:
 		add(themes.Dim, "no "+what+" match; "+a.cfg.Keys.Key(keymap.Filtered, keymap.Clear)+" shows all again")
+	case s.list.Info().Name == view.WhatIf().Info().Name && a.world.Verdicts == nil && src.Status == model.SourceOK:
+		add(themes.Dim, "this cluster is too large to forecast along with the screen; geotop whatif does it")
 	case src.Status == model.SourcePending:
 		add(themes.Dim, "loading "+what+" … "+src.Error)
 	case src.Status == model.SourceForbidden:

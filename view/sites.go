@@ -216,8 +216,12 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 		d.field("tailnet", fmt.Sprintf("%d of %d machines answer", *s.PeersOnline, s.PeersAsked))
 	}
 	for _, l := range w.Links {
-		if l.To == s.Name && l.Answering > 0 {
-			d.field("from "+l.From, strings.TrimSpace(millis(l.RTT)+" "+pathCell(l.Path, strings.Join(l.Via, " ")).Text))
+		if l.To == s.Name && l.Answering > 0 && w.Link(l.From, l.To) == l {
+			how := "by " + l.Source
+			if l.Path != model.PathUnknown {
+				how = pathCell(l.Path, strings.Join(l.Via, " ")).Text
+			}
+			d.field("from "+l.From, millis(l.RTT)+" "+how)
 		}
 	}
 	if v := w.Verdict(s.Name); v != nil {

@@ -167,14 +167,7 @@ func (c *Collector) poll(ctx context.Context, s *source, changed func()) {
 		if err != nil {
 			wait = min(wait, retryEvery)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-s.wake:
-			collectors.Pause(ctx, time.Second) // houses go and come with all they have
-		}
-		timer.Stop()
+		collectors.PauseOrWake(ctx, wait, s.wake)
 	}
 }
 

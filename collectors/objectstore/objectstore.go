@@ -183,14 +183,7 @@ func (c *Collector) scanOn(ctx context.Context, s *store, changed func()) {
 		if err != nil {
 			wait = min(wait, retryEvery)
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-s.wake:
-			collectors.Pause(ctx, time.Second) // backups end in flocks
-		}
-		timer.Stop()
+		collectors.PauseOrWake(ctx, wait, s.wake)
 	}
 }
 
