@@ -56,12 +56,15 @@ func newBench() *cobra.Command {
 }
 
 func newDrill() *cobra.Command {
-	first, count := uint64(1), 10
+	cfg := drill.Config{First: 1, Count: 10, Beside: 1}
 	cmd := &cobra.Command{Use: "drill", Short: "cut houses of generated clusters, and hold geotop's forecasts against what happens", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		return drill.Series(cmd.Context(), first, count, cmd.OutOrStdout())
+		cfg.Out = cmd.OutOrStdout()
+		return drill.Series(cmd.Context(), cfg)
 	}}
-	cmd.Flags().Uint64Var(&first, "seed", first, "of the first cluster")
-	cmd.Flags().IntVar(&count, "count", count, "how many")
+	cmd.Flags().Uint64Var(&cfg.First, "seed", cfg.First, "of the first cluster")
+	cmd.Flags().IntVar(&cfg.Count, "count", cfg.Count, "how many")
+	cmd.Flags().IntVar(&cfg.Beside, "beside", cfg.Beside, "how many at the same time")
+	cmd.Flags().StringVar(&cfg.Keep, "keep", cfg.Keep, "`folder` for the cases that were not as forecast")
 	return cmd
 }
 

@@ -231,17 +231,11 @@ func (c *control) power(ctx context.Context, on, node bool, names []string) erro
 		return c.rig.Restore(ctx, names...)
 	case !node:
 		return c.rig.Cut(ctx, names...)
+	case on:
+		return c.rig.RestoreNodes(ctx, names...)
+	default:
+		return c.rig.CutNodes(ctx, names...)
 	}
-	for _, n := range names {
-		do := c.rig.CutNode
-		if on {
-			do = c.rig.RestoreNode
-		}
-		if err := do(ctx, n); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // slow sets the one proxy the command offers; tests make as many as they like.

@@ -31,7 +31,7 @@ func clocksOf(w *model.World, c *model.Cluster) clocks {
 		t.grace = 40 * time.Second
 	}
 	for _, n := range w.Nodes {
-		if n.Cluster != c.Name || !n.ControlPlane {
+		if n.Cluster != c.Name {
 			continue
 		}
 		for _, arg := range n.K3sFlag(managerFlag) {

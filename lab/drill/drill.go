@@ -5,7 +5,6 @@
 package drill
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,6 @@ import (
 	"github.com/geotop/geotop/collectors/kube"
 	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/model"
-	"github.com/geotop/geotop/survive"
 )
 
 // The clocks of a drill: short, and long enough that a machine at work does not
@@ -40,34 +38,9 @@ const (
 	atRest      = 3 * time.Second
 )
 
-// Count is how many pods of an app are how.
-type Count struct {
-	Stay    int // run where they ran, on a living node
-	Placed  int // are new, and have a node
-	Pending int // have none
-	Ending  int // were asked to go, and are still there
-	Away    int // are on a lost node, and were not asked to go
-}
-
-// Result is one drill.
-type Result struct {
-	Seed      uint64
-	House     string
-	Nodes     int
-	Pods      int
-	Forecast  map[string]Count   // by app
-	Possible  []map[string]Count // what it may be just as well, as far as chance decides
-	Outcome   map[string]Count
-	Expected  time.Duration // until the last pod that comes back is placed; 0 when none does
-	Took      time.Duration
-	Wrong     []string // apps whose pending pods are not as forecast
-	Different []string // apps that differ in anything
-	Machines  []string // what Kubernetes made of them in the end
-	Chance    bool     // it is not the forecast, but one that is as likely
-}
-
-// Run is one drill. What it starts it stops.
-func Run(ctx context.Context, seed uint64) (*Result, error) {
+// Run is one drill: the losses of a generated cluster, one after the other. What it
+// starts it stops.
+func Run(ctx context.Context, seed uint64) ([]*Result, error) {
 	p := newPlan(seed)
 	r, err := rig.Up(ctx, rig.Config{
 		Houses: p.houses, PerHouse: p.perHouse, Empty: true, Shape: p.shape, NoMetrics: true, NoTailnet: true, NoLonghorn: true,
@@ -84,34 +57,52 @@ func Run(ctx context.Context, seed uint64) (*Result, error) {
 	if err := p.create(ctx, c); err != nil {
 		return nil, err
 	}
-	d := &drill{rig: r, client: c, placed: map[string]time.Time{}}
+	d := &drill{rig: r, client: c, perHouse: p.perHouse, placed: map[string]time.Time{}, dark: map[string]bool{}}
 	if err := d.rest(ctx, time.Now()); err != nil {
-		return nil, fmt.Errorf("before the cut: %w", err)
+		return nil, fmt.Errorf("before the loss: %w", err)
 	}
-	houses := r.Houses()
-	house := houses[int(seed)%len(houses)]
-	res := &Result{Seed: seed, House: house, Nodes: p.houses * p.perHouse}
+	list := []*Result{}
+	for i, parts := range p.losses(r.Houses()) {
+		res, err := d.lose(ctx, parts)
+		if err != nil {
+			return nil, fmt.Errorf("loss %d: %w", i+1, err)
+		}
+		res.Seed, res.Loss = seed, i+1
+		list = append(list, res)
+	}
+	return list, nil
+}
+
+// lose forecasts the loss of the halves of houses, cuts them, and compares.
+func (d *drill) lose(ctx context.Context, parts []string) (*Result, error) {
 	w, err := d.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	res.forecast(w, house)
 	before, err := d.pods(ctx)
 	if err != nil {
 		return nil, err
 	}
-	res.Pods = len(before)
+	res := &Result{Lost: parts, Nodes: len(w.Nodes), Pods: len(before), world: w}
+	res.forecast()
+	machines := []string{}
+	for _, n := range w.Nodes {
+		if slices.Contains(parts, n.Site) {
+			machines = append(machines, n.Name)
+			d.dark[n.Name] = true
+		}
+	}
 	cut := time.Now()
-	if err := r.Cut(ctx, house); err != nil {
+	if err := d.rig.CutNodes(ctx, machines...); err != nil {
 		return nil, err
 	}
 	// The last node is given up so late, and its most patient pod leaves after that.
-	last := cut.Add(grace + time.Duration(float64(p.perHouse)/evictRate*float64(time.Second)) + 5*time.Second + jobs)
+	last := cut.Add(grace + time.Duration(float64(d.perHouse)/evictRate*float64(time.Second)) + 5*time.Second + jobs)
 	if expected := cut.Add(min(res.Expected, time.Minute) + 3*time.Second); expected.After(last) {
 		last = expected
 	}
 	if err := d.rest(ctx, last); err != nil {
-		return nil, fmt.Errorf("after the cut: %w", err)
+		return nil, err
 	}
 	if err := d.outcome(ctx, res, before, cut); err != nil {
 		return nil, err
@@ -151,9 +142,11 @@ func (p *plan) create(ctx context.Context, c kubernetes.Interface) error {
 }
 
 type drill struct {
-	rig    *rig.Rig
-	client kubernetes.Interface
-	placed map[string]time.Time // by UID: when a pod was first seen on a node
+	rig      *rig.Rig
+	client   kubernetes.Interface
+	perHouse int
+	placed   map[string]time.Time // by UID: when a pod was first seen on a node
+	dark     map[string]bool      // machines without power
 }
 
 func (d *drill) pods(ctx context.Context) (map[string]*corev1.Pod, error) {
@@ -232,7 +225,7 @@ func (d *drill) look(ctx context.Context) (*model.World, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
-		if w := set.World(time.Now(), model.Options{SiteLabels: model.SiteLabels}); w.Settled() {
+		if w := set.World(time.Now(), siteLabels); w.Settled() {
 			return w, nil
 		}
 		select {
@@ -243,54 +236,6 @@ func (d *drill) look(ctx context.Context) (*model.World, error) {
 		case <-set.Changed():
 		}
 	}
-}
-
-// draws is how often chance is drawn anew, to see what may happen.
-const draws = 200
-
-// forecast is what geotop says, by app, and what else may happen by its own rules:
-// which node is given up first, and which of equal ones gets a pod, is chance.
-func (r *Result) forecast(w *model.World, house string) {
-	a := survive.New(w)
-	r.Forecast = r.byApp(a.Fates(0, house))
-	for lots := range uint64(draws) {
-		r.Possible = append(r.Possible, r.byApp(a.Fates(lots+1, house)))
-	}
-}
-
-func (r *Result) byApp(fates []survive.Fate) map[string]Count {
-	counts := map[string]Count{}
-	for _, f := range fates {
-		if f.Namespace != namespace {
-			continue
-		}
-		app := f.Workload[strings.LastIndexByte(f.Workload, '/')+1:]
-		c := counts[app]
-		switch f.Word {
-		case "stays":
-			c.Stay++
-		case "moves":
-			c.Placed++
-			c.Ending++
-			r.Expected = max(r.Expected, f.After)
-		case "starts":
-			c.Placed++
-		case "pends":
-			c.Pending++
-			c.Ending++
-		case "waited":
-			c.Pending++
-		case "hangs", "ends":
-			c.Ending++
-		case "away":
-			c.Away++
-		}
-		if f.Freed && c.Ending > 0 {
-			c.Ending--
-		}
-		counts[app] = c
-	}
-	return counts
 }
 
 // outcome is what happened.
@@ -306,14 +251,13 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 	for name, p := range after {
 		app := p.Labels[appLabel]
 		c := r.Outcome[app]
-		lost := strings.HasPrefix(p.Spec.NodeName, r.House+"-")
 		old := before[name] != nil && before[name].UID == p.UID
 		switch {
 		case p.DeletionTimestamp != nil:
 			c.Ending++
 		case p.Spec.NodeName == "":
 			c.Pending++
-		case lost:
+		case d.dark[p.Spec.NodeName]:
 			c.Away++
 		case old && before[name].Spec.NodeName != "":
 			c.Stay++
@@ -348,25 +292,4 @@ func (d *drill) machines(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(lines)
 	return lines, nil
-}
-
-// compare finds where the forecast was wrong.
-func (r *Result) compare() {
-	apps := map[string]bool{}
-	for a := range r.Forecast {
-		apps[a] = true
-	}
-	for a := range r.Outcome {
-		apps[a] = true
-	}
-	for _, a := range slices.SortedFunc(maps.Keys(apps), func(a, b string) int { return cmp.Compare(a, b) }) {
-		f, o := r.Forecast[a], r.Outcome[a]
-		if f.Pending != o.Pending {
-			r.Wrong = append(r.Wrong, a)
-		}
-		if f != o {
-			r.Different = append(r.Different, fmt.Sprintf("%s: forecast %+v, outcome %+v", a, f, o))
-		}
-	}
-	r.Chance = len(r.Different) > 0 && slices.ContainsFunc(r.Possible, func(p map[string]Count) bool { return maps.Equal(p, r.Outcome) })
 }

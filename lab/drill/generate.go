@@ -3,6 +3,9 @@ package drill
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,6 +19,7 @@ import (
 // plan is one generated cluster.
 type plan struct {
 	houses, perHouse int
+	core             int // machines of a house that are in its first half
 	rand             *rand.Rand
 	apps             []runtime.Object // in the order they are made: volumes before what uses them
 }
@@ -23,6 +27,9 @@ type plan struct {
 const (
 	namespace = "drill"
 	appLabel  = "app"
+	// partLabel tells the halves of a house apart: they are geotop's sites here, so
+	// that a house, Kubernetes' zone, can be half dead.
+	partLabel = "drill/part"
 )
 
 // classes are the priorities some apps have; the others have none.
@@ -38,6 +45,10 @@ var classes = []struct {
 func newPlan(seed uint64) *plan {
 	p := &plan{rand: rand.New(rand.NewPCG(seed, 7))}
 	p.houses, p.perHouse = 2+p.rand.IntN(3), 1+p.rand.IntN(4)
+	if p.chance(5) {
+		p.perHouse += 2
+	}
+	p.core = 1 + p.rand.IntN(p.perHouse)
 	for _, c := range classes {
 		p.apps = append(p.apps, &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: c.name}, Value: c.value, PreemptionPolicy: &c.preempts})
 	}
@@ -48,6 +59,25 @@ func newPlan(seed uint64) *plan {
 	return p
 }
 
+// losses are what goes dark, one after the other: halves of houses by name.
+func (p *plan) losses(houses []string) [][]string {
+	i := p.rand.IntN(len(houses))
+	house, next := halves(houses[i]), halves(houses[(i+1)%len(houses)])
+	first, second := house, next
+	switch {
+	case p.core < p.perHouse && p.chance(4):
+		first, second = house[1:], pick(p, next, house[:1])
+	case len(houses) > 2 && p.chance(4):
+		first, second = slices.Concat(house, next), halves(houses[(i+2)%len(houses)])
+	}
+	if p.chance(3) {
+		return [][]string{first, second}
+	}
+	return [][]string{first}
+}
+
+func halves(house string) []string { return []string{house + ".a", house + ".b"} }
+
 // chance is true once in so many times.
 func (p *plan) chance(in int) bool { return p.rand.IntN(in) == 0 }
 
@@ -55,8 +85,16 @@ func pick[T any](p *plan, from ...T) T { return from[p.rand.IntN(len(from))] }
 
 // shape gives a machine its size, and some a label or a taint.
 func (p *plan) shape(n *corev1.Node) {
-	// These drills are about pods: the lab's one etcd is in no house.
-	delete(n.Labels, "node-role.kubernetes.io/etcd")
+	// These drills are about pods: the lab's control plane is in no house.
+	for _, role := range []string{"control-plane", "etcd", "master"} {
+		delete(n.Labels, "node-role.kubernetes.io/"+role)
+	}
+	number, _ := strconv.Atoi(n.Name[strings.LastIndexByte(n.Name, '-')+1:])
+	half := halves(n.Labels[corev1.LabelTopologyZone])
+	n.Labels[partLabel] = half[0]
+	if number > p.core {
+		n.Labels[partLabel] = half[1]
+	}
 	n.Status.Capacity[corev1.ResourceCPU] = resource.MustParse(pick(p, "2", "4", "4", "8"))
 	n.Status.Capacity[corev1.ResourceMemory] = resource.MustParse(pick(p, "2Gi", "4Gi", "8Gi", "16Gi"))
 	n.Status.Capacity[corev1.ResourcePods] = resource.MustParse(pick(p, "110", "110", "110", "6"))

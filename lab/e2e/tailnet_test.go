@@ -170,10 +170,8 @@ func TestKubeletsOnly(t *testing.T) {
 	e := lookFrom(t, shared.Kubeconfig("viewer"), "moka-1")
 	answering(e)
 	ctx := within(t, patience)
-	for i := 1; i <= 3; i++ {
-		if err := shared.CutNode(ctx, fmt.Sprintf("flacq-%d", i)); err != nil {
-			t.Fatal(err)
-		}
+	if err := shared.CutNodes(ctx, "flacq-1", "flacq-2", "flacq-3"); err != nil {
+		t.Fatal(err)
 	}
 	afterwards(t, allUp)
 	afterwards(t, func(ctx context.Context) error { return shared.Restore(ctx, "flacq") })

@@ -14,16 +14,18 @@ import (
 // runs as many as one likes.
 func TestDrill(t *testing.T) {
 	t.Parallel()
-	r, err := drill.Run(within(t, 3*patience), 13)
+	list, err := drill.Run(within(t, 3*patience), 13)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Pods == 0 || r.Outcome == nil {
-		t.Fatalf("nothing was drilled: %+v", r)
-	}
-	if !r.Chance { // what Kubernetes draws lots for may fall otherwise
-		for _, d := range r.Different {
-			t.Error(d)
+	for _, r := range list {
+		if r.Pods == 0 || len(r.Outcome) == 0 {
+			t.Fatalf("nothing was drilled: %+v", r)
+		}
+		if !r.Chance { // what Kubernetes draws lots for may fall otherwise
+			for _, d := range r.Different {
+				t.Errorf("without %v: %s", r.Lost, d)
+			}
 		}
 	}
 }

@@ -200,30 +200,42 @@ func (r *Rig) Restore(ctx context.Context, houses ...string) error {
 	return nil
 }
 
-// CutNode and RestoreNode switch a single machine.
-func (r *Rig) CutNode(ctx context.Context, node string) error { return r.switchNode(ctx, node, false) }
-
-// RestoreNode gives a single machine its power back.
-func (r *Rig) RestoreNode(ctx context.Context, node string) error {
-	return r.switchNode(ctx, node, true)
+// CutNodes and RestoreNodes switch single machines, those of a house at once.
+func (r *Rig) CutNodes(ctx context.Context, nodes ...string) error {
+	return r.switchNodes(ctx, nodes, false)
 }
 
-func (r *Rig) switchNode(ctx context.Context, node string, on bool) error {
+// RestoreNodes gives single machines their power back.
+func (r *Rig) RestoreNodes(ctx context.Context, nodes ...string) error {
+	return r.switchNodes(ctx, nodes, true)
+}
+
+func (r *Rig) switchNodes(ctx context.Context, nodes []string, on bool) error {
+	left := slices.Clone(nodes)
 	for _, h := range r.houses {
-		if !slices.Contains(h.nodes, node) {
+		theirs := slices.DeleteFunc(slices.Clone(h.nodes), func(n string) bool { return !slices.Contains(nodes, n) })
+		if len(theirs) == 0 {
 			continue
 		}
 		if err := r.isolate(ctx, h); err != nil {
 			return err
 		}
-		if on {
-			delete(h.cut, node)
-		} else {
-			h.cut[node] = true
+		for _, n := range theirs {
+			left = slices.DeleteFunc(left, func(o string) bool { return o == n })
+			if on {
+				delete(h.cut, n)
+			} else {
+				h.cut[n] = true
+			}
 		}
-		return r.replay(ctx, h)
+		if err := r.replay(ctx, h); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("no node %q", node)
+	if len(left) > 0 {
+		return fmt.Errorf("no node %s", strings.Join(left, ", "))
+	}
+	return nil
 }
 
 // replayAll starts every KWOK anew.

@@ -216,7 +216,7 @@ func TestCuts(t *testing.T) {
 	if err := r.Cut(ctx, "bambous"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.CutNode(ctx, "moka-2"); err != nil {
+	if err := r.CutNodes(ctx, "moka-2"); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.WaitNodes(ctx, c, victims...); err != nil {
@@ -225,7 +225,7 @@ func TestCuts(t *testing.T) {
 	if err := r.Restore(ctx, "bambous"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.RestoreNode(ctx, "moka-2"); err != nil {
+	if err := r.RestoreNodes(ctx, "moka-2"); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.WaitNodes(ctx, c); err != nil {

@@ -1,0 +1,126 @@
+package drill
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
+)
+
+// siteLabels has geotop take half a house for a site.
+var siteLabels = model.Options{SiteLabels: []string{partLabel}}
+
+// Count is how many pods of an app are how.
+type Count struct {
+	Stay    int `json:"stay,omitempty"`    // run where they ran, on a living node
+	Placed  int `json:"placed,omitempty"`  // are new, and have a node
+	Pending int `json:"pending,omitempty"` // have none
+	Ending  int `json:"ending,omitempty"`  // were asked to go, and are still there
+	Away    int `json:"away,omitempty"`    // are on a lost node, and were not asked to go
+}
+
+// Result is one loss of a drill.
+type Result struct {
+	Seed      uint64
+	Loss      int      // of the drill's, from 1 on
+	Lost      []string // halves of houses
+	Nodes     int
+	Pods      int
+	Forecast  map[string]Count   // by app
+	Possible  []map[string]Count // what it may be just as well, as far as chance decides
+	Outcome   map[string]Count
+	Expected  time.Duration // until the last pod that comes back is placed; 0 when none does
+	Took      time.Duration
+	Wrong     []string // apps whose pending pods are not as forecast
+	Different []string // apps that differ in anything
+	Machines  []string // what Kubernetes made of them in the end
+	Chance    bool     // it is not the forecast, but one that is as likely
+
+	world *model.World // before
+}
+
+// draws is how often chance is drawn anew, to see what may happen.
+const draws = 200
+
+// forecast is what geotop says, by app, and what else may happen by its own rules:
+// which node is given up first, and which of equal ones gets a pod, is chance.
+func (r *Result) forecast() {
+	a := survive.New(r.world)
+	fates := a.Fates(0, r.Lost...)
+	r.Forecast = r.byApp(fates)
+	for _, f := range fates {
+		if f.Word == "moves" && f.Namespace == namespace {
+			r.Expected = max(r.Expected, f.After)
+		}
+	}
+	for lots := range uint64(draws) {
+		r.Possible = append(r.Possible, r.byApp(a.Fates(lots+1, r.Lost...)))
+	}
+}
+
+func (r *Result) byApp(fates []survive.Fate) map[string]Count {
+	counts := map[string]Count{}
+	ending := map[string]bool{}
+	for _, p := range r.world.Pods {
+		ending[p.Name] = p.Terminating()
+	}
+	for _, f := range fates {
+		if f.Namespace != namespace {
+			continue
+		}
+		app := f.Workload[strings.LastIndexByte(f.Workload, '/')+1:]
+		c := counts[app]
+		if ending[f.Pod] {
+			f.Word = "ends" // as it did before
+		}
+		switch f.Word {
+		case "stays":
+			c.Stay++
+		case "away":
+			c.Away++
+		case "moves":
+			c.Placed++
+			c.Ending++
+		case "starts":
+			c.Placed++
+		case "pends":
+			c.Pending++
+			c.Ending++
+		case "waited":
+			c.Pending++
+		case "hangs", "ends":
+			c.Ending++
+		}
+		if f.Freed && c.Ending > 0 {
+			c.Ending--
+		}
+		counts[app] = c
+	}
+	return counts
+}
+
+// compare finds where the forecast was wrong.
+func (r *Result) compare() {
+	apps := map[string]bool{}
+	for a := range r.Forecast {
+		apps[a] = true
+	}
+	for a := range r.Outcome {
+		apps[a] = true
+	}
+	for _, a := range slices.SortedFunc(maps.Keys(apps), func(a, b string) int { return cmp.Compare(a, b) }) {
+		f, o := r.Forecast[a], r.Outcome[a]
+		if f.Pending != o.Pending {
+			r.Wrong = append(r.Wrong, a)
+		}
+		if f != o {
+			r.Different = append(r.Different, fmt.Sprintf("%s: forecast %+v, outcome %+v", a, f, o))
+		}
+	}
+	r.Chance = len(r.Different) > 0 && slices.ContainsFunc(r.Possible, func(p map[string]Count) bool { return maps.Equal(p, r.Outcome) })
+}
