@@ -53,6 +53,7 @@ type document struct {
 	Links         []*Link             `json:"links"`
 	Measured      []*WayFacts         `json:"measured"`
 	Verdicts      []*Verdict          `json:"verdicts"`
+	Fixes         []*Fix              `json:"fixes"`
 	Volumes       []*Volume           `json:"volumes"`
 	Backups       backupsJSON         `json:"backups"`
 	Persistent    []*PersistentVolume `json:"persistentVolumes"`
@@ -144,6 +145,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Links:         list(w.Links),
 		Measured:      []*WayFacts{},
 		Verdicts:      list(w.Verdicts),
+		Fixes:         list(w.Fixes),
 		Persistent:    list(w.PersistentVolumes),
 		Volumes:       list(w.Volumes),
 		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},

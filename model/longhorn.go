@@ -284,9 +284,21 @@ type Setting struct {
 // SettingsUsed are the settings that are read; none of them is a secret.
 var SettingsUsed = []string{
 	"current-longhorn-version", "default-replica-count", "replica-zone-soft-anti-affinity", "replica-soft-anti-affinity", "replica-auto-balance",
-	"replica-replenishment-wait-interval", "concurrent-replica-rebuild-per-node-limit", "node-drain-policy", "node-down-pod-deletion-policy",
+	"replica-replenishment-wait-interval", "concurrent-replica-rebuild-per-node-limit", "node-drain-policy", SettingPodDeletion,
 	"storage-over-provisioning-percentage", "storage-minimal-available-percentage", "engine-replica-timeout", "offline-replica-rebuilding",
 	"allow-recurring-job-while-volume-detached", "disable-scheduling-on-cordoned-node", "auto-salvage",
+}
+
+// SettingPodDeletion names what Longhorn does about pods with its volumes on a
+// machine that is down (node-down-pod-deletion-policy).
+const SettingPodDeletion = "node-down-pod-deletion-policy"
+
+// FreesBoth is the policy of ending pods of StatefulSets and of Deployments.
+const FreesBoth = "delete-both-statefulset-and-deployment-pod"
+
+// FreesPods says whose pods a policy ends.
+func FreesPods(policy string) (statefulSets, deployments bool) {
+	return policy == FreesBoth || policy == "delete-statefulset-pod", policy == FreesBoth || policy == "delete-deployment-pod"
 }
 
 // ReplicaHealth is geotop's one word for a replica.

@@ -103,6 +103,9 @@ func nodeNotes(n *Node) []string {
 // matchPeers finds the node each peer is. What is ambiguous is reported and not
 // guessed.
 func (w *World) matchPeers(peers []*Peer) {
+	if len(peers) == 0 {
+		return
+	}
 	for _, r := range rules {
 		byKey := map[string][]*Peer{}
 		for _, p := range peers {

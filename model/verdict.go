@@ -84,12 +84,69 @@ type PartVerdict struct {
 	Pend int `json:"pend,omitempty"`
 	Hang int `json:"hang,omitempty"`
 	Gone int `json:"gone,omitempty"`
+	// Fix is what would help, in words; "" when nothing is known to.
+	Fix string `json:"fix,omitempty"`
 }
 
+// Fix is one change that would make losses hurt less. Package survive finds it by
+// making it on a copy of the World and losing the sites once more.
+type Fix struct {
+	Cluster string  `json:"cluster"`
+	Kind    FixKind `json:"kind"`
+	Object  string  `json:"object"` // what is changed: "volume/db/data-postgres-0", ...
+	Change  string  `json:"change"` // in words: "keep a copy of it in flacq"
+	// Improves and Worsens are what becomes of things that becomes of them otherwise
+	// without the change, the worst first.
+	Improves []Effect `json:"improves"`
+	Worsens  []Effect `json:"worsens"`
+}
+
+// Words says what to do; of, where it is for something else, on what.
+func (f *Fix) Words(of string) string {
+	if f.Object == of {
+		return f.Change
+	}
+	return f.Object + ": " + f.Change
+}
+
+// FixKind is what a Fix does.
+type FixKind string
+
+// The kinds, from what costs little to what costs a machine.
+const (
+	FixBackup     FixKind = "backup"     // back a volume up
+	FixPolicy     FixKind = "policy"     // have Longhorn free pods of machines that are down
+	FixCopy       FixKind = "copy"       // one more copy of a volume, in another site
+	FixMoveCopy   FixKind = "moveCopy"   // a copy of a volume, from a site that has two
+	FixSpread     FixKind = "spread"     // run a workload's pods in several sites
+	FixReplicas   FixKind = "replicas"   // run one pod more, in another site
+	FixConstraint FixKind = "constraint" // let a spread constraint give way
+	FixSelector   FixKind = "selector"   // let a workload run on other machines
+	FixVolume     FixKind = "volume"     // a volume that can be used elsewhere
+	FixVoter      FixKind = "voter"      // move or add etcd members
+	FixMachine    FixKind = "machine"    // one machine more
+)
+
+// Effect is how one thing fares with a Fix.
+type Effect struct {
+	Lost   []string `json:"lost"`
+	Object string   `json:"object"`
+	From   Outcome  `json:"from"`
+	To     Outcome  `json:"to"`
+	// Fewer is how many pods less, or if negative more, are missing.
+	Fewer int `json:"fewerMissing,omitempty"`
+	// Restorable says that what is lost can be restored with it.
+	Restorable bool `json:"restorable,omitempty"`
+}
+
+// Missing is how many of a workload's pods do not come back by themselves.
+func (p *PartVerdict) Missing() int { return p.Pend + p.Hang + p.Gone }
+
 // WithVerdicts gives the World with what breaks when each site is lost, which its
-// sites then say in a word.
-func (w *World) WithVerdicts(list []*Verdict) *World {
+// sites then say in a word, and what would help.
+func (w *World) WithVerdicts(list []*Verdict, fixes []*Fix) *World {
 	with := *w
+	with.Fixes = fixes
 	with.Verdicts, with.Sites, with.sites = list, nil, map[string]*Site{}
 	for _, s := range w.Sites {
 		judged := *s

@@ -227,7 +227,7 @@ func copies(n int) string {
 
 // judgeBackup holds a volume's backups against what is planned for it.
 func (w *World) judgeBackup(v *Volume) {
-	if v.Standby || v.Backup.State == BackupUnknown || !w.backsUp(v.Cluster) {
+	if v.Standby || v.Backup.State == BackupUnknown || !w.BacksUp(v.Cluster) {
 		return
 	}
 	planned := w.backupJobs(v)
@@ -252,8 +252,8 @@ func (w *World) judgeBackup(v *Volume) {
 	}
 }
 
-// backsUp reports whether the cluster has a backup target at all.
-func (w *World) backsUp(cluster string) bool {
+// BacksUp reports whether the cluster has a backup target at all.
+func (w *World) BacksUp(cluster string) bool {
 	return slices.ContainsFunc(w.BackupTargets, func(t *BackupTarget) bool { return t.Cluster == cluster && t.URL != "" })
 }
 
@@ -286,6 +286,20 @@ func (w *World) Setting(cluster, name string) string {
 		}
 	}
 	return ""
+}
+
+// WithSetting gives the World with one of Longhorn's settings changed. Nothing is
+// judged anew.
+func (w *World) WithSetting(cluster, name, value string) *World {
+	with := *w
+	with.facts.Clusters = slices.Clone(w.facts.Clusters)
+	for i := range with.facts.Clusters {
+		if c := &with.facts.Clusters[i]; c.Name == cluster {
+			items := slices.DeleteFunc(slices.Clone(c.Longhorn.Settings.Items), func(s *Setting) bool { return s.Name == name })
+			c.Longhorn.Settings.Items = append(items, &Setting{cluster, name, value})
+		}
+	}
+	return &with
 }
 
 // judgeStorage reports volumes, targets and storage nodes that need attention.

@@ -89,6 +89,8 @@ type World struct {
 	// Verdicts is what breaks when each site is lost, in the order of Sites; nil
 	// until that was asked (package survive).
 	Verdicts []*Verdict
+	// Fixes is what would make them better, the best first.
+	Fixes []*Fix
 
 	Status  Severity // the worst of Reasons
 	Reasons []Reason // most severe first

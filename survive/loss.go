@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	schedulingapi "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/klog/v2"
 )
 
 // fate is what becomes of one pod.
@@ -59,6 +61,9 @@ const (
 	// for every further one it lost, but no longer than that (kube-controller-manager).
 	jobBackOff     = 10 * time.Second
 	longestBackOff = 10 * time.Minute
+	// ending is how long a pod may take to end, when it does not say; only after
+	// that Longhorn deletes one for good whose machine is down.
+	ending = 30 * time.Second
 )
 
 func backOff(lost int) time.Duration {
@@ -108,10 +113,13 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 		e := p.byPod[l.pod]
 		p.state.ended[l.pod] = true
 		e.after = l.at
-		switch owner := l.pod.fact.Owner.Kind; owner {
-		case "ReplicaSet", "ReplicationController", "Job":
-			if owner == "Job" {
+		switch owner := l.pod.fact.Owner.Kind; {
+		case owner == "ReplicaSet", owner == "ReplicationController", owner == "Job", owner == "StatefulSet" && p.state.freed(l.pod):
+			switch owner {
+			case "Job":
 				e.after = max(e.after, p.clock.grace+backOff(ofJob[l.pod.fact.Owner.UID]))
+			case "StatefulSet":
+				e.after += ending
 			}
 			e.after += settling
 			if many && hopeless[e.pod.kind] || !p.settle(e) {
@@ -120,9 +128,9 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 			}
 			waiting = append(waiting, p.freed...)
 			p.freed = nil
-		case "StatefulSet":
+		case owner == "StatefulSet":
 			e.fate, e.why = hangs, "its node cannot confirm that it ended, and a StatefulSet makes no second one before that"
-		case "":
+		case owner == "":
 			e.fate, e.why = ends, "nothing owns it, so nothing makes another"
 		default:
 			e.fate, e.why = hangs, "whether its "+owner+" makes another before it has ended is not known"
@@ -262,7 +270,7 @@ func patience(tolerations []corev1.Toleration) (stay time.Duration, ever bool) {
 	taint := unreachable[1]
 	for _, t := range tolerations {
 		switch {
-		case !tolerates(t, taint):
+		case !schedulingapi.TolerationsTolerateTaint(klog.Logger{}, []corev1.Toleration{t}, &taint, false):
 		case t.TolerationSeconds == nil:
 			return 0, true
 		default:

@@ -90,7 +90,7 @@ func (c *cluster) volumes(lost []bool) []part {
 			p.Outcome = model.DataLost
 			p.Why, p.DataLoss = c.restorable(v)
 		case there:
-			p.Outcome, p.Recovery = model.Interrupted, seconds(detach)
+			p.Outcome = model.Interrupted
 			p.Why = fmt.Sprintf("it is attached there; %d of %d copies are elsewhere", left, had)
 		case left < had:
 			p.Outcome, p.Why = model.Degraded, fmt.Sprintf("%d of %d copies are left", left, had)
@@ -137,8 +137,9 @@ func (p *played) workloads(disks []part) []model.PartVerdict {
 		if wl == nil {
 			continue
 		}
-		p.needVolumes(e, byClaim)
-		of(wl).add(e)
+		t := of(wl)
+		p.needVolumes(t, e, byClaim)
+		t.add(e)
 	}
 	for _, o := range p.state.claimers {
 		if e := p.bereft(o, byClaim); e != nil {
@@ -151,6 +152,7 @@ func (p *played) workloads(disks []part) []model.PartVerdict {
 			list = append(list, t.PartVerdict)
 		}
 	}
+	settleVolumes(disks)
 	return list
 }
 
@@ -176,21 +178,62 @@ func (p *played) bereft(o *pod, disks map[string]*part) *end {
 	return nil
 }
 
-// needVolumes lets a pod that comes back elsewhere wait for its volumes.
-func (p *played) needVolumes(e *end, disks map[string]*part) {
-	if e.fate != moves {
-		return
-	}
+// needVolumes has a pod that comes back elsewhere wait for its volumes, and its
+// volumes for a pod that comes back.
+func (p *played) needVolumes(t *tally, e *end, disks map[string]*part) {
+	attached := []*part{}
 	for _, claim := range e.pod.kind.claims {
-		switch d := disks["volume/"+e.pod.fact.Namespace+"/"+claim]; {
-		case d == nil:
-		case d.Outcome == model.DataLost:
+		d := disks["volume/"+e.pod.fact.Namespace+"/"+claim]
+		switch {
+		case d == nil || !d.touched:
+		case d.Outcome == model.DataLost && e.fate == moves:
 			e.fate, e.node, e.why = pends, nil, "its volume "+claim+" is gone"
-			return
 		case d.Outcome == model.Interrupted:
-			e.after += detach
-			return
+			attached = append(attached, d)
 		}
+	}
+	if e.fate == moves && len(attached) > 0 {
+		e.after += p.released(e.pod)
+	}
+	for _, d := range attached {
+		switch e.fate {
+		case moves, starts:
+			d.back = longer(d.back, seconds(e.after))
+		case pends, hangs, away, waited:
+			d.kept, d.user = cmp.Or(d.kept, e.why), t
+		}
+	}
+}
+
+// settleVolumes says of volumes that are attached to a lost machine when, and if,
+// they are of use again.
+func settleVolumes(disks []part) {
+	for i := range disks {
+		switch d := &disks[i]; {
+		case !d.touched || d.Outcome != model.Interrupted:
+		case d.back != nil:
+			d.Recovery = d.back
+		case d.user != nil:
+			d.Outcome, d.Why = model.Down, d.Why+", and the pod that uses it does not come back: "+d.kept
+			if d.user.Outcome <= model.Degraded {
+				d.Outcome = model.Degraded // the others of its workload go on without
+			}
+		default:
+			d.Recovery = seconds(detach) // nothing is known to use it
+		}
+	}
+}
+
+// released is how long after a pod has another elsewhere its volume has let go of
+// the machine that is lost.
+func (p *played) released(o *pod) time.Duration {
+	switch {
+	case !p.state.freed(o):
+		return detach
+	case o.fact.Owner.Kind == "StatefulSet":
+		return 0 // it had to end before there could be another
+	default:
+		return ending
 	}
 }
 

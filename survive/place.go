@@ -426,13 +426,17 @@ func (s *state) place(p *pod) (at int, why tallied) {
 // likes is what the pod's preferences say of each node by itself, in the
 // scheduler's weights: preferred node affinity and taints it would rather avoid.
 func (c *cluster) likes(k *kind) []int64 {
+	a := k.spec.Affinity
+	if a == nil || a.NodeAffinity == nil || len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) == 0 {
+		return nil
+	}
+	terms, err := nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	if err != nil {
+		return nil
+	}
 	likes := make([]int64, len(c.nodes))
-	if a := k.spec.Affinity; a != nil && a.NodeAffinity != nil && len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) > 0 {
-		if terms, err := nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err == nil {
-			for i, n := range c.nodes {
-				likes[i] = terms.Score(&n.api)
-			}
-		}
+	for i, n := range c.nodes {
+		likes[i] = terms.Score(&n.api)
 	}
 	return likes
 }

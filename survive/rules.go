@@ -1,6 +1,7 @@
 package survive
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +10,8 @@ import (
 	schedulingapi "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
+
+	"github.com/geotop/geotop/model"
 )
 
 // spread is one topology spread constraint.
@@ -128,35 +131,66 @@ func (k *kind) term(t corev1.PodAffinityTerm) term {
 	return out
 }
 
-// mustMatch is what a node must be by the pod's selector and required affinity.
-func (k *kind) mustMatch() func(*corev1.Node) bool {
-	if len(k.spec.NodeSelector) == 0 && (k.spec.Affinity == nil || k.spec.Affinity.NodeAffinity == nil) {
+// selectedBy is the labels by which a spec selects other pods.
+func selectedBy(spec *model.PodSpec) []string {
+	names := []string{}
+	read := func(s *metav1.LabelSelector) {
+		if s == nil {
+			return
+		}
+		names = slices.AppendSeq(names, maps.Keys(s.MatchLabels))
+		for _, e := range s.MatchExpressions {
+			names = append(names, e.Key)
+		}
+	}
+	for i := range spec.Spread {
+		read(spec.Spread[i].LabelSelector)
+		names = append(names, spec.Spread[i].MatchLabelKeys...)
+	}
+	terms := []corev1.PodAffinityTerm{}
+	weighted := []corev1.WeightedPodAffinityTerm{}
+	if a := spec.Affinity; a != nil && a.PodAffinity != nil {
+		terms = append(terms, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution...)
+		weighted = append(weighted, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution...)
+	}
+	if a := spec.Affinity; a != nil && a.PodAntiAffinity != nil {
+		terms = append(terms, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution...)
+		weighted = append(weighted, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution...)
+	}
+	for i := range weighted {
+		terms = append(terms, weighted[i].PodAffinityTerm)
+	}
+	for i := range terms {
+		read(terms[i].LabelSelector)
+	}
+	return names
+}
+
+// mustMatch is what a node must be by the spec's selector and required affinity.
+func mustMatch(spec *model.PodSpec) func(*corev1.Node) bool {
+	if len(spec.NodeSelector) == 0 && (spec.Affinity == nil || spec.Affinity.NodeAffinity == nil) {
 		return func(*corev1.Node) bool { return true }
 	}
-	required := nodeaffinity.NewRequiredNodeAffinity(k.spec.NodeSelector, k.spec.Affinity)
+	required := nodeaffinity.NewRequiredNodeAffinity(spec.NodeSelector, spec.Affinity)
 	return func(n *corev1.Node) bool {
 		ok, err := required.Match(n)
 		return ok && err == nil
 	}
 }
 
-// tolerates reports whether the pod may be placed in spite of the taints.
-func (k *kind) tolerates(taints []corev1.Taint, cordoned bool) bool {
-	if cordoned && !k.toleratesOne(corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}) {
+// tolerates reports whether a pod may be placed in spite of the taints.
+func tolerates(spec *model.PodSpec, taints []corev1.Taint, cordoned bool) bool {
+	if cordoned && !toleratesOne(spec, corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}) {
 		return false
 	}
 	for _, t := range taints {
-		if (t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute) && !k.toleratesOne(t) {
+		if (t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute) && !toleratesOne(spec, t) {
 			return false
 		}
 	}
 	return true
 }
 
-func (k *kind) toleratesOne(t corev1.Taint) bool {
-	return schedulingapi.TolerationsTolerateTaint(klog.Logger{}, k.spec.Tolerations, &t, false)
-}
-
-func tolerates(o corev1.Toleration, t corev1.Taint) bool {
-	return schedulingapi.TolerationsTolerateTaint(klog.Logger{}, []corev1.Toleration{o}, &t, false)
+func toleratesOne(spec *model.PodSpec, t corev1.Taint) bool {
+	return schedulingapi.TolerationsTolerateTaint(klog.Logger{}, spec.Tolerations, &t, false)
 }

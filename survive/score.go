@@ -100,7 +100,7 @@ func (s *state) taintScores(k *kind, feasible []int) []int64 {
 	most := int64(0)
 	for i, at := range feasible {
 		for _, t := range s.nodes[at].Taints {
-			if t.Effect == corev1.TaintEffectPreferNoSchedule && !k.toleratesOne(t) {
+			if t.Effect == corev1.TaintEffectPreferNoSchedule && !toleratesOne(k.spec, t) {
 				scores[i]++
 			}
 		}
@@ -118,6 +118,9 @@ func (s *state) taintScores(k *kind, feasible []int) []int64 {
 
 // likeScores is preferred node affinity.
 func (s *state) likeScores(k *kind, feasible []int) []int64 {
+	if k.likes == nil {
+		return nil
+	}
 	most := int64(0)
 	for _, at := range feasible {
 		most = max(most, k.likes[at])

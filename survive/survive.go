@@ -26,6 +26,22 @@ func New(w *model.World) *Analysis {
 	return a
 }
 
+// Ask says what breaks at each of the losses, or when each site is lost where none is
+// named, and what would help: so many changes at most are tried for that.
+func Ask(w *model.World, tries int, losses ...[]string) ([]*model.Verdict, []*model.Fix) {
+	a := New(w)
+	verdicts := []*model.Verdict{}
+	for _, sites := range losses {
+		verdicts = append(verdicts, a.Of(sites...))
+	}
+	if len(losses) == 0 {
+		verdicts = a.Each()
+	}
+	fixes := a.Fixes(verdicts, tries)
+	Advise(verdicts, fixes)
+	return verdicts, fixes
+}
+
 // Each gives the loss of each site by itself, in the order of the World. A site
 // that is dark already is lost in all of them.
 func (a *Analysis) Each() []*model.Verdict {
@@ -48,6 +64,7 @@ func (a *Analysis) Of(sites ...string) *model.Verdict {
 		plane := c.controlPlane(lost)
 		v.ControlPlane = append(v.ControlPlane, plane)
 		disks := c.volumes(lost)
+		touched := c.play(lost, plane.Outcome < model.Down, a.clocks[i], nil).workloads(disks)
 		for _, d := range disks {
 			if d.touched {
 				v.Volumes = append(v.Volumes, d.PartVerdict)
@@ -55,7 +72,6 @@ func (a *Analysis) Of(sites ...string) *model.Verdict {
 				v.Untouched++
 			}
 		}
-		touched := c.play(lost, plane.Outcome < model.Down, a.clocks[i], nil).workloads(disks)
 		v.Workloads = append(v.Workloads, touched...)
 		v.Untouched += c.owners - len(touched)
 	}
@@ -107,6 +123,9 @@ func (a *Analysis) Fates(lots uint64, sites ...string) []Fate {
 type part struct {
 	model.PartVerdict
 	touched bool
+	back    *float64 // of a volume: when a pod that comes back has it
+	kept    string   // of a volume: why the pod that uses it does not come back
+	user    *tally   // of a volume: the workload of that pod
 }
 
 // finish sorts the parts and sums them up.

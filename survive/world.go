@@ -31,12 +31,15 @@ type cluster struct {
 	owners   int                     // workloads
 	kinds    map[kindKey]*kind
 	list     []*kind // by id
-	terms    []*kind // whose pods keep others away by required anti-affinity
+	rules    map[*model.PodSpec]*rules
+	telling  []string // labels that anybody selects pods by, sorted
+	terms    []*kind  // whose pods keep others away by required anti-affinity
 	byLabel  map[string]*domains
 	members  [][]*pod // by kind: its pods
 	byOwner  map[string][]*kind
 	claims   map[string]*model.PersistentVolume // by namespace and name
 	ours     map[string]bool                    // claims that are volumes of Longhorn
+	frees    map[string]bool                    // by kind of owner: Longhorn ends such pods on a machine that is down
 	before   *state                             // how things are now; made when first needed
 	desk     desk
 	social   []*kind // with likings of their own for other pods
@@ -61,7 +64,14 @@ type pod struct {
 	ends  bool  // asked to go
 }
 
-// kindKey is what pods of one kind share.
+// rules is what follows from a spec alone.
+type rules struct {
+	must    func(*corev1.Node) bool // of its node selector and required node affinity
+	allowed []bool                  // by node: selector, affinity and taints, as of now
+}
+
+// kindKey is what pods of one kind share. Labels that nobody selects by do not
+// count: each pod of a StatefulSet has one of its own.
 type kindKey struct {
 	namespace string
 	spec      *model.PodSpec
@@ -83,14 +93,14 @@ type kind struct {
 	want      amounts
 	bound     []bool // by node: its volumes can be used there; nil for everywhere
 	unsure    string // a claim of which nobody told where it can be used
-	allowed   []bool // by node: selector, affinity and taints, as of now
-	lostToo   bool   // it tolerates even a node that is lost
+	*rules
+	lostToo   bool // it tolerates even a node that is lost
 	spread    []spread
 	soft      []spread
 	attract   []term // required pod affinity
 	repel     []term // required pod anti-affinity
 	preferred []weighted
-	likes     []int64  // by node: preferred node affinity, less the taints it would rather not have
+	likes     []int64  // by node: preferred node affinity; nil for none
 	repelled  []keeper // whose pods keep it away
 	ready     bool     // what depends on the other kinds is filled in
 }
@@ -114,8 +124,8 @@ func amountsOf(r model.Resources) amounts {
 // gather reads one cluster out of the World.
 func gather(w *model.World, of *model.Cluster) *cluster {
 	c := &cluster{
-		world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{},
-		ready: map[*model.Workload]int{}, claims: map[string]*model.PersistentVolume{}, ours: map[string]bool{},
+		world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, rules: map[*model.PodSpec]*rules{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{},
+		ready: map[*model.Workload]int{}, claims: map[string]*model.PersistentVolume{}, ours: map[string]bool{}, frees: frees(w.Setting(of.Name, model.SettingPodDeletion)),
 	}
 	for _, n := range w.Nodes {
 		if n.Cluster == of.Name {
@@ -132,8 +142,14 @@ func gather(w *model.World, of *model.Cluster) *cluster {
 			c.ours[v.Namespace+"/"+v.PVC] = true
 		}
 	}
+	here := func(p *model.Pod) bool { return p.Cluster == of.Name && !p.Finished() && p.Spec != nil }
 	for _, p := range w.Pods {
-		if p.Cluster == of.Name && !p.Finished() && p.Spec != nil {
+		if here(p) {
+			c.readRules(p.Spec)
+		}
+	}
+	for _, p := range w.Pods {
+		if here(p) {
 			c.addPod(p)
 		}
 	}
@@ -176,25 +192,42 @@ func (c *cluster) addPod(p *model.Pod) {
 	}
 }
 
+// readRules reads a spec, once: where its pods may be, and by which labels they
+// select others.
+func (c *cluster) readRules(spec *model.PodSpec) {
+	if c.rules[spec] != nil {
+		return
+	}
+	r := &rules{must: mustMatch(spec), allowed: make([]bool, len(c.nodes))}
+	for i, n := range c.nodes {
+		r.allowed[i] = r.must(&n.api) && tolerates(spec, n.api.Spec.Taints, n.Unschedulable)
+	}
+	c.rules[spec] = r
+	for _, name := range selectedBy(spec) {
+		if i, has := slices.BinarySearch(c.telling, name); !has {
+			c.telling = slices.Insert(c.telling, i, name)
+		}
+	}
+}
+
 // kind gives the pod's kind, made when it is the first of it.
 func (c *cluster) kind(p *model.Pod) *kind {
-	set := labels.Set(p.Labels)
-	key := kindKey{p.Namespace, p.Spec, set.String(), "", p.Owner.UID}
+	key := kindKey{p.Namespace, p.Spec, "", "", p.Owner.UID}
+	for _, name := range c.telling {
+		if value, has := p.Labels[name]; has {
+			key.labels += name + "=" + value + ","
+		}
+	}
 	for _, name := range p.Claims {
 		key.claims += name + " "
 	}
 	if k := c.kinds[key]; k != nil {
 		return k
 	}
-	k := &kind{id: len(c.kinds), namespace: p.Namespace, spec: p.Spec, labels: set, claims: p.Claims, owner: p.Owner.UID, ownerKind: p.Owner.Kind, want: amountsOf(p.Spec.Requests)}
+	k := &kind{id: len(c.kinds), namespace: p.Namespace, spec: p.Spec, labels: labels.Set(p.Labels), rules: c.rules[p.Spec], claims: p.Claims, owner: p.Owner.UID, ownerKind: p.Owner.Kind, want: amountsOf(p.Spec.Requests)}
 	k.readAffinity()
 	k.readSpread()
-	k.allowed = make([]bool, len(c.nodes))
-	must := k.mustMatch()
-	for i, n := range c.nodes {
-		k.allowed[i] = must(&n.api) && k.tolerates(n.api.Spec.Taints, n.Unschedulable)
-	}
-	k.lostToo = k.tolerates(unreachable, false)
+	k.lostToo = tolerates(p.Spec, unreachable, false)
 	c.bind(k)
 	c.kinds[key] = k
 	c.list = append(c.list, k)
@@ -232,6 +265,18 @@ func (c *cluster) usable(v *model.PersistentVolume) []bool {
 		on[i] = err == nil && sel.Match(&n.api)
 	}
 	return on
+}
+
+// frees reads Longhorn's setting of which pods it ends, so that their volumes can
+// be used elsewhere, when their machine is down.
+func frees(policy string) map[string]bool {
+	sets, deployments := model.FreesPods(policy)
+	return map[string]bool{"StatefulSet": sets, "ReplicaSet": deployments}
+}
+
+// freed reports whether Longhorn ends the pod when its machine is down.
+func (c *cluster) freed(p *pod) bool {
+	return c.frees[p.fact.Owner.Kind] && slices.ContainsFunc(p.kind.claims, func(claim string) bool { return c.ours[p.kind.namespace+"/"+claim] })
 }
 
 // unreachable is what the node controller puts on a node that it no longer hears.
@@ -273,7 +318,6 @@ func (c *cluster) prepare(k *kind) {
 }
 
 func (c *cluster) prepareSpread(k *kind, s *spread) {
-	must := k.mustMatch()
 	s.domains = c.domains(s.key)
 	for _, o := range c.list {
 		if o.namespace == k.namespace && s.selector.Matches(o.labels) {
@@ -283,7 +327,7 @@ func (c *cluster) prepareSpread(k *kind, s *spread) {
 	s.self = s.selector.Matches(k.labels)
 	s.counted = make([]bool, len(c.nodes))
 	for i, n := range c.nodes {
-		s.counted[i] = (!s.affinity || must(&n.api)) && (!s.taints || k.tolerates(n.api.Spec.Taints, n.Unschedulable))
+		s.counted[i] = (!s.affinity || k.must(&n.api)) && (!s.taints || tolerates(k.spec, n.api.Spec.Taints, n.Unschedulable))
 	}
 }
 

@@ -34,6 +34,7 @@ func (s *source) start(ctx context.Context) (stop func()) {
 // snapshot prints the World once every source has answered or refused, or at
 // the deadline; with --watch again at every change.
 func (f *flags) snapshot(cmd *cobra.Command, src *source, format output.Format) error {
+	src.judge.eager = true
 	stop := src.start(cmd.Context())
 	defer stop()
 	w, err := f.settled(cmd.Context(), src)
@@ -95,7 +96,7 @@ func (f *flags) cut(w *model.World) (*model.World, error) {
 			}
 		}
 		alone := *w
-		alone.Verdicts = []*model.Verdict{survive.New(w).Of(f.lose...)}
+		alone.Verdicts, alone.Fixes = survive.Ask(w, patientTries, f.lose)
 		w = &alone
 	}
 	if f.site == "" || !w.Looked() {

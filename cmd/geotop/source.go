@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // some kubeconfigs name this provider
@@ -28,12 +27,12 @@ import (
 	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/model"
-	"github.com/geotop/geotop/survive"
 )
 
 // source is where Worlds come from: live collectors, or a saved document.
 type source struct {
 	run     func(ctx context.Context) // nil when nothing has to run
+	judge   *judge
 	changed <-chan struct{}
 	world   func() *model.World
 }
@@ -54,7 +53,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 	case f.from != "":
 		return openFile(f.from, stdin, opt)
 	case f.demo != "":
-		return openDemo(f.demo, f.seed, f.whatif, opt)
+		return openDemo(f.demo, f.seed, opt)
 	default:
 		store, err := f.store()
 		if err != nil {
@@ -68,7 +67,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, f.remember(name, cfg.Host), f.whatif}, opt)
+		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, f.remember(name, cfg.Host), f.tries()}, opt)
 	}
 }
 
@@ -85,6 +84,14 @@ func (f *flags) store() (objectstore.Config, error) {
 		cfg.Deep = n
 	}
 	return cfg, nil
+}
+
+// tries is how much must be tried of what would help.
+func (f *flags) tries() int {
+	if f.whatif {
+		return patientTries
+	}
+	return 0
 }
 
 // remember opens what is known of the cluster from before; nil when nothing is kept.
@@ -138,45 +145,6 @@ func (f *flags) ways() (links.Config, error) {
 	return cfg, nil
 }
 
-// judge asks what breaks when a house is lost. On very large clusters that takes
-// longer than a World may: there it is asked anew when a machine comes or goes, and
-// else only so often that it takes a thousandth of the time.
-type judge struct {
-	asked bool // for what this is about, whatever it costs
-
-	mu      sync.Mutex
-	until   time.Time
-	settled bool   // last is of a World that was whole
-	ready   string // machines that were, by site
-	last    []*model.Verdict
-}
-
-const (
-	leisure = 1000
-	cheap   = 5 * time.Millisecond
-	// With more pods than that only whatif asks: it takes too much memory to go along.
-	manyPods = 5000
-)
-
-func (j *judge) of(w *model.World) *model.World {
-	if len(w.Pods) > manyPods && !j.asked || w.Awaits(model.SourceNodes, model.SourcePods) {
-		return w
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	ready := ""
-	for _, s := range w.Sites {
-		ready += fmt.Sprintf("%s %d/%d ", s.Name, s.Ready, s.Nodes)
-	}
-	if began := time.Now(); j.last == nil || ready != j.ready || !j.settled && w.Settled() || began.After(j.until) {
-		j.last, j.settled, j.ready = survive.New(w).Each(), w.Settled(), ready
-		if took := time.Since(began); took > cheap {
-			j.until = began.Add(leisure * took)
-		}
-	}
-	return w.WithVerdicts(j.last)
-}
-
 // parts is what a live source is made of.
 type parts struct {
 	kube    kube.Config
@@ -184,7 +152,7 @@ type parts struct {
 	links   links.Config
 	store   objectstore.Config
 	past    *memory.Memory // nil when nothing is kept
-	whatif  bool           // that is what is asked
+	tries   int            // see judge
 }
 
 // live collects from a cluster, from the tailnet below it and from its buckets.
@@ -206,11 +174,11 @@ func live(p parts, opt model.Options) (*source, error) {
 		list = append(list, past) // the last: it fills in what the others lack
 	}
 	set := collectors.NewSet(list...)
-	judge := &judge{asked: p.whatif}
-	return &source{run: set.Run, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
+	judge := &judge{tries: p.tries}
+	return &source{run: set.Run, judge: judge, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
-func openDemo(scenario string, seed uint64, whatif bool, opt model.Options) (*source, error) {
+func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
 	d, err := demo.New(scenario, seed)
 	if err != nil {
 		return nil, usage("%w", err)
@@ -218,7 +186,7 @@ func openDemo(scenario string, seed uint64, whatif bool, opt model.Options) (*so
 	cluster := kube.Config{Name: d.ClusterName(), Rest: d.RestConfig(), Now: d.Now}
 	s, err := live(parts{
 		kube: cluster, tailnet: tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain},
-		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()}, whatif: whatif,
+		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()},
 	}, opt)
 	if err != nil {
 		return nil, err
@@ -250,8 +218,8 @@ func openFile(name string, stdin io.Reader, opt model.Options) (*source, error) 
 	}
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
-	judge := &judge{}
-	return &source{changed: changed, world: func() *model.World { return judge.of(model.Assemble(facts, at, opt)) }}, nil
+	judge := &judge{eager: true} // its time stands still
+	return &source{judge: judge, changed: changed, world: func() *model.World { return judge.of(model.Assemble(facts, at, opt)) }}, nil
 }
 
 // k3sConfig is where k3s puts its own kubeconfig on a server.
