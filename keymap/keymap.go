@@ -48,6 +48,7 @@ const (
 	Sort         Action = "sort"
 	Reverse      Action = "sort.reverse"
 	Columns      Action = "columns"
+	Mark         Action = "mark"
 	Theme        Action = "theme"
 	Write        Action = "write"
 	Accept       Action = "accept" // of a question
@@ -116,6 +117,7 @@ func Default() *Map {
 		{Sort, List, []string{"o"}, "sort by the next column", "sort"},
 		{Reverse, List, []string{"O"}, "sort the other way round", ""},
 		{Columns, List, []string{"w"}, "more or fewer columns", ""},
+		{Mark, List, []string{"m"}, "in What if: mark houses, to lose them together", ""},
 		{Down, List, []string{"j", "down"}, "down", ""},
 		{Up, List, []string{"k", "up"}, "up", ""},
 		{PageDown, List, []string{".", "pgdown", "space"}, "a page down", ""},

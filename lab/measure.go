@@ -56,15 +56,27 @@ func newBench() *cobra.Command {
 }
 
 func newDrill() *cobra.Command {
-	cfg := drill.Config{First: 1, Count: 10, Beside: 1}
+	cfg, kind, again := drill.Config{First: 1, Count: 10, Beside: 1}, "pods", ""
 	cmd := &cobra.Command{Use: "drill", Short: "cut houses of generated clusters, and hold geotop's forecasts against what happens", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		cfg.Out = cmd.OutOrStdout()
-		return drill.Series(cmd.Context(), cfg)
+		if again != "" {
+			return drill.Again(again, cfg.Out)
+		}
+		switch kind {
+		case "pods":
+			return drill.Series(cmd.Context(), cfg)
+		case "etcd", "minio":
+			return drill.QuorumSeries(cmd.Context(), kind == "minio", cfg.Out)
+		default:
+			return fmt.Errorf("there are drills of pods, etcd and minio, not of %q", kind)
+		}
 	}}
+	cmd.Flags().StringVar(&kind, "of", kind, "what to drill: `kind` pods, etcd, minio")
 	cmd.Flags().Uint64Var(&cfg.First, "seed", cfg.First, "of the first cluster")
 	cmd.Flags().IntVar(&cfg.Count, "count", cfg.Count, "how many")
 	cmd.Flags().IntVar(&cfg.Beside, "beside", cfg.Beside, "how many at the same time")
-	cmd.Flags().StringVar(&cfg.Keep, "keep", cfg.Keep, "`folder` for the cases that were not as forecast")
+	cmd.Flags().StringVar(&cfg.Keep, "keep", cfg.Keep, "`folder` to keep what was and what came of it in")
+	cmd.Flags().StringVar(&again, "again", again, "forecast what was kept in the `folder` once more, and drill nothing")
 	return cmd
 }
 

@@ -1,6 +1,9 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Outcome is what becomes of something when sites are lost, from good to bad.
 type Outcome int
@@ -63,6 +66,9 @@ type Verdict struct {
 	ObjectStore  []PartVerdict `json:"objectStore"`
 	// Untouched is how many workloads and volumes do not notice.
 	Untouched int `json:"untouched"`
+	// Weight is how much all of it hurts together, to compare losses by: the greatest
+	// is the weakest link.
+	Weight int `json:"weight"`
 	// Recovery is until everything that comes back by itself is back; DataLoss the
 	// oldest data that would be restored. Seconds; null when there is nothing.
 	Recovery *float64 `json:"recoverySeconds"`
@@ -94,7 +100,8 @@ type Fix struct {
 	Cluster string  `json:"cluster"`
 	Kind    FixKind `json:"kind"`
 	Object  string  `json:"object"` // what is changed: "volume/db/data-postgres-0", ...
-	Change  string  `json:"change"` // in words: "keep a copy of it in flacq"
+	Change  string  `json:"change"` // in words: "keep a copy in flacq, too"
+	How     string  `json:"how"`    // what that means to whoever does it
 	// Improves and Worsens are what becomes of things that becomes of them otherwise
 	// without the change, the worst first.
 	Improves []Effect `json:"improves"`
@@ -137,6 +144,51 @@ type Effect struct {
 	Fewer int `json:"fewerMissing,omitempty"`
 	// Restorable says that what is lost can be restored with it.
 	Restorable bool `json:"restorable,omitempty"`
+}
+
+// VerdictSection is one kind of part of a Verdict.
+type VerdictSection struct {
+	Title string
+	Parts []PartVerdict
+	// Weight is how much its parts count: what befalls the control plane befalls
+	// everything.
+	Weight int
+}
+
+// Sections are the verdict's parts by kind, what matters most first.
+func (v *Verdict) Sections() []VerdictSection {
+	return []VerdictSection{{"Control plane", v.ControlPlane, 10}, {"Workloads", v.Workloads, 1}, {"Volumes", v.Volumes, 1}, {"Object store", v.ObjectStore, 3}}
+}
+
+// hurts weighs outcomes.
+var hurts = [...]int{Survives: 0, Degraded: 10, Interrupted: 20, Undecided: 30, Down: 200, DataLost: 1000}
+
+// Hurt weighs what becomes of the thing. A pod that is missing adds little to that,
+// and data that nothing can bring back much.
+func (p *PartVerdict) Hurt() int {
+	h := hurts[p.Outcome] + min(p.Missing(), 9)
+	if p.Outcome == DataLost && p.DataLoss == nil {
+		h += hurts[DataLost] / 2
+	}
+	return h
+}
+
+// Together gives the World with one more verdict, on sites lost together.
+func (w *World) Together(v *Verdict) *World {
+	with := *w
+	with.Verdicts = append(slices.Clone(w.Verdicts), v)
+	return &with
+}
+
+// Weakest gives the loss of one site that hurts most; nil when none does.
+func (w *World) Weakest() *Verdict {
+	var worst *Verdict
+	for _, v := range w.Verdicts {
+		if len(v.Lost) == 1 && v.Weight > 0 && (worst == nil || v.Weight > worst.Weight) {
+			worst = v
+		}
+	}
+	return worst
 }
 
 // Missing is how many of a workload's pods do not come back by themselves.

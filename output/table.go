@@ -28,6 +28,9 @@ func writeTable(out io.Writer, w *model.World, wide bool, opt Options) error {
 		} else {
 			t.only(opt.List, w)
 		}
+		if opt.List.Info().Name == view.WhatIf().Info().Name && !opt.Details {
+			t.fixes(w)
+		}
 		_, err := io.WriteString(out, t.b.String())
 		return err
 	}
@@ -140,6 +143,22 @@ func (t *printer) only(l view.List, w *model.World) {
 	}
 }
 
+// fixes says where the weakest link is, and what would help.
+func (t *printer) fixes(w *model.World) {
+	if l := view.WeakestLine(w); l != nil {
+		t.blank()
+		t.hanging(l)
+	}
+	if len(w.Fixes) == 0 {
+		return
+	}
+	t.blank()
+	t.line(view.Cell{Text: "WHAT WOULD HELP", Token: themes.Column})
+	for _, f := range w.Fixes {
+		t.hanging(view.FixLine(f))
+	}
+}
+
 // reasons lists every finding behind the state.
 func (t *printer) reasons(w *model.World) {
 	if len(w.Reasons) == 0 {
@@ -148,13 +167,17 @@ func (t *printer) reasons(w *model.World) {
 	t.blank()
 	t.line(view.Cell{Text: "NEEDS ATTENTION", Token: themes.Column})
 	for _, r := range w.Reasons {
-		lead := []view.Cell{view.Mark(r.Severity), {Text: " "}, {Text: r.Object, Token: themes.Strong}, {Text: "  "}}
-		indent := text.Width(view.Line(lead).Text())
-		words := model.Clean(r.Text, 0)
-		lines := append(text.Wrap(words, max(20, t.width-indent)), "")
-		t.line(append(lead, view.Cell{Text: lines[0]})...)
-		t.indented(strings.TrimSpace(strings.TrimPrefix(words, lines[0])))
+		t.hanging(view.Line{view.Mark(r.Severity), {Text: " "}, {Text: r.Object, Token: themes.Strong}, {Text: "  "}, {Text: r.Text}})
 	}
+}
+
+// hanging prints a line whose last cell goes on below, a little indented.
+func (t *printer) hanging(l view.Line) {
+	lead, last := l[:len(l)-1], l[len(l)-1]
+	words := model.Clean(last.Text, 0)
+	lines := append(text.Wrap(words, max(20, t.width-text.Width(lead.Text()))), "")
+	t.line(append(slices.Clone(lead), view.Cell{Text: lines[0], Token: last.Token})...)
+	t.indented(strings.TrimSpace(strings.TrimPrefix(words, lines[0])))
 }
 
 // indented writes text under what it belongs to.

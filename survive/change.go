@@ -73,7 +73,7 @@ func illsOf(verdicts []*model.Verdict, cluster string, of func(*model.Verdict) [
 				l = &ill{partKey: partKey{cluster, p.Object}}
 				by[p.Object], list = l, append(list, l)
 			}
-			l.worth += hurt(p)
+			l.worth += p.Hurt()
 			l.sites = append(l.sites, v.Lost...)
 			l.worst = max(l.worst, p.Outcome)
 			l.pends, l.hangs = l.pends || p.Pend > 0, l.hangs || p.Hang > 0
@@ -83,8 +83,8 @@ func illsOf(verdicts []*model.Verdict, cluster string, of func(*model.Verdict) [
 	return list
 }
 
-func (l *ill) change(kind model.FixKind, words string, made func(*model.World) *model.World) *change {
-	return &change{model.Fix{Cluster: l.cluster, Kind: kind, Object: l.object, Change: words}, l.worth, made}
+func (l *ill) change(kind model.FixKind, words, how string, made func(*model.World) *model.World) *change {
+	return &change{model.Fix{Cluster: l.cluster, Kind: kind, Object: l.object, Change: words, How: how}, l.worth, made}
 }
 
 // edited is a copy of the World to change lists in.
@@ -115,7 +115,7 @@ func (c *cluster) forVolume(l *ill) []*change {
 	v := c.world.Volumes[at]
 	list := []*change{}
 	if l.forGood && c.world.BacksUp(l.cluster) {
-		list = append(list, l.change(model.FixBackup, "back it up: there is no backup to restore it from", func(w *model.World) *model.World {
+		list = append(list, l.change(model.FixBackup, "back it up", "there is no backup to restore it from", func(w *model.World) *model.World {
 			return edited(w, func(w *model.World) {
 				w.Volumes = with(w.Volumes, at, func(v *model.Volume) {
 					v.Backup = model.LastBackup{At: w.At, State: model.BackupVerified}
@@ -128,11 +128,11 @@ func (c *cluster) forVolume(l *ill) []*change {
 		if n == nil || slices.Contains(v.Sites, s.Name) {
 			continue
 		}
-		kind, words := model.FixCopy, fmt.Sprintf("keep a copy of it in %s: %d instead of %d", s.Name, v.Wanted+1, v.Wanted)
+		kind, words, how := model.FixCopy, "keep a copy in "+s.Name+", too", fmt.Sprintf("numberOfReplicas: %d; %s has room for it", v.Wanted+1, n.Name)
 		if from, two := doubled(v); two {
-			kind, words = model.FixMoveCopy, fmt.Sprintf("move one of its copies from %s to %s", from, s.Name)
+			kind, words, how = model.FixMoveCopy, fmt.Sprintf("move a copy from %s to %s", from, s.Name), n.Name+" has room for it"
 		}
-		list = append(list, l.change(kind, words, func(w *model.World) *model.World {
+		list = append(list, l.change(kind, words, how, func(w *model.World) *model.World {
 			return edited(w, func(w *model.World) {
 				w.Volumes = with(w.Volumes, at, func(v *model.Volume) {
 					fact := &model.ReplicaFact{Cluster: v.Cluster, Volume: v.Name, Node: n.Name}
@@ -204,7 +204,7 @@ func (c *cluster) forHanging(worth int) []*change {
 	if len(c.ours) == 0 || c.frees["StatefulSet"] && c.frees["ReplicaSet"] {
 		return nil
 	}
-	fix := model.Fix{Cluster: c.model.Name, Kind: model.FixPolicy, Object: "setting/" + model.SettingPodDeletion, Change: "set it to " + model.FreesBoth + ", so that Longhorn frees the volumes of a machine that is down"}
+	fix := model.Fix{Cluster: c.model.Name, Kind: model.FixPolicy, Object: "setting/" + model.SettingPodDeletion, Change: "have Longhorn free what hangs on dead machines", How: model.SettingPodDeletion + ": " + model.FreesBoth}
 	return []*change{{fix, worth, func(w *model.World) *model.World {
 		return w.WithSetting(c.model.Name, model.SettingPodDeletion, model.FreesBoth)
 	}}}
@@ -235,8 +235,8 @@ func (c *cluster) forRoom(worth int) []*change {
 		}
 		fact.Labels[corev1.LabelHostname] = fact.Name
 		more := &model.Node{NodeFact: &fact, Site: n.Site, Region: n.Region, State: model.NodeReady}
-		words := fmt.Sprintf("one machine more in %s, with %s CPUs and %s", n.Site, strconv.FormatFloat(float64(largest.room.cpu)/1000, 'f', -1, 64), size(largest.room.memory))
-		fix := model.Fix{Cluster: c.model.Name, Kind: model.FixMachine, Object: "site/" + n.Site, Change: words}
+		words := fmt.Sprintf("one machine more, with %s CPUs and %s", strconv.FormatFloat(float64(largest.room.cpu)/1000, 'f', -1, 64), size(largest.room.memory))
+		fix := model.Fix{Cluster: c.model.Name, Kind: model.FixMachine, Object: "site/" + n.Site, Change: words, How: "as large as " + largest.Name}
 		list = append(list, &change{fix, worth / 2, func(w *model.World) *model.World {
 			return edited(w, func(w *model.World) { w.Nodes = append(slices.Clone(w.Nodes), more) })
 		}})
@@ -249,9 +249,35 @@ func size(bytes int64) string { return fmt.Sprintf("%.0f GiB", float64(bytes)/(1
 
 // forQuorum moves etcd members, or adds some.
 func (c *cluster) forQuorum(l *ill) []*change {
-	voters := map[string][]*node{}
-	sites := []string{}
-	spare := map[string]*node{} // by site: the largest machine without a voter
+	sites, voters, spare := c.electorate()
+	list := []*change{}
+	elect := func(words, how string, leave *node, join ...*node) {
+		list = append(list, l.change(model.FixVoter, words, how, func(w *model.World) *model.World { return c.elect(w, leave, join...) }))
+	}
+	for _, to := range sites {
+		at := spare[to]
+		if at == nil {
+			continue
+		}
+		for _, from := range sites {
+			if leave := leaver(voters[from]); leave != nil && (leave.dead || len(voters[from]) > len(voters[to])+1) {
+				elect(fmt.Sprintf("move the etcd member of %s to %s, in %s", leave.Name, at.Name, to), "join "+at.Name+" as a server first, then take "+leave.Name+" out", leave, at)
+			}
+		}
+		if c.model.Voters > 1 && c.model.Voters%2 == 0 {
+			elect(fmt.Sprintf("one etcd member more, on %s in %s", at.Name, to), "join it as a server", nil, at)
+		}
+	}
+	if join := c.threeServers(sites, spare); len(join) > 0 {
+		elect("three servers with etcd: "+join[0].Name+" and "+join[1].Name+" beside the one there is", "join them as servers, in three houses", nil, join...)
+	}
+	return list
+}
+
+// electorate is the sites, those with the fewest voters first, their voters, and the
+// largest machine of each that could become one.
+func (c *cluster) electorate() (sites []string, voters map[string][]*node, spare map[string]*node) {
+	voters, spare = map[string][]*node{}, map[string]*node{}
 	for _, n := range c.nodes {
 		if !slices.Contains(sites, n.Site) {
 			sites = append(sites, n.Site)
@@ -264,35 +290,7 @@ func (c *cluster) forQuorum(l *ill) []*change {
 		}
 	}
 	slices.SortStableFunc(sites, func(a, b string) int { return cmp.Compare(len(voters[a]), len(voters[b])) })
-	list := []*change{}
-	elect := func(words string, leave *node, join ...*node) {
-		list = append(list, l.change(model.FixVoter, words, func(w *model.World) *model.World { return c.elect(w, leave, join...) }))
-	}
-	for _, to := range sites {
-		if spare[to] == nil {
-			continue
-		}
-		for _, from := range sites {
-			leave := leaver(voters[from])
-			if leave != nil && (leave.dead || len(voters[from]) > len(voters[to])+1) {
-				elect(fmt.Sprintf("move the etcd member of %s to %s, in %s", leave.Name, spare[to].Name, to), leave, spare[to])
-			}
-		}
-		if c.model.Voters > 1 && c.model.Voters%2 == 0 {
-			elect(fmt.Sprintf("one etcd member more, on %s in %s", spare[to].Name, to), nil, spare[to])
-		}
-	}
-	if c.model.Voters <= 1 && c.model.Datastore != model.DatastoreExternal && slices.ContainsFunc(c.nodes, func(n *node) bool { return n.ControlPlane }) {
-		join := c.threeServers(sites, spare)
-		if len(join) > 0 {
-			names := []string{}
-			for _, n := range join {
-				names = append(names, n.Name)
-			}
-			elect("three servers with etcd, in three houses: "+strings.Join(names, " and ")+" beside the one there is", nil, join...)
-		}
-	}
-	return list
+	return sites, voters, spare
 }
 
 // leaver is the voter of a site that had better be elsewhere: one that is dead, else
@@ -309,16 +307,19 @@ func leaver(voters []*node) *node {
 	return voters[len(voters)-1]
 }
 
-// threeServers picks two machines in other sites than that of the only server, and
-// the server itself where it has no voter.
+// threeServers picks two machines in other sites than that of the only server; nil
+// when there is more than one, or none, or its datastore is elsewhere.
 func (c *cluster) threeServers(sites []string, spare map[string]*node) []*node {
-	join := []*node{}
 	home := ""
 	for _, n := range c.nodes {
 		if n.ControlPlane {
 			home = n.Site
 		}
 	}
+	if home == "" || c.model.Voters > 1 || c.model.Datastore == model.DatastoreExternal {
+		return nil
+	}
+	join := []*node{}
 	for _, s := range sites {
 		if s != home && spare[s] != nil && len(join) < 2 {
 			join = append(join, spare[s])
@@ -372,25 +373,25 @@ func (a *Analysis) forWorkload(at int, l *ill) []*change {
 	switch {
 	case kind != "ReplicaSet" && kind != "StatefulSet" || key == "":
 	case len(pods) > 1 && (kind == "StatefulSet" || !claims) && !spreads(spec, key):
-		list = append(list, l.change(model.FixSpread, "spread it over houses: a topologySpreadConstraint on "+key, a.respec(at, l.object, 0, spreadOver(spec, key, pods[0].Labels))))
+		list = append(list, l.change(model.FixSpread, "spread it over houses", softSpread+key, a.respec(at, l.object, 0, spreadOver(spec, key, pods[0].Labels))))
 	case len(pods) == 1 && kind == "ReplicaSet" && !claims:
-		list = append(list, l.change(model.FixReplicas, "run 2 of it, in different houses: a topologySpreadConstraint on "+key, a.respec(at, l.object, 1, spreadOver(spec, key, pods[0].Labels))))
+		list = append(list, l.change(model.FixReplicas, "run 2, spread over houses", "replicas: 2; "+softSpread+key, a.respec(at, l.object, 1, spreadOver(spec, key, pods[0].Labels))))
 	}
 	if !l.pends {
 		return list
 	}
 	if freer := unpinned(spec); freer != nil {
-		list = append(list, l.change(model.FixSelector, "let it run on other machines: its node selector or affinity holds it where it is", a.respec(at, l.object, 0, freer)))
+		list = append(list, l.change(model.FixSelector, "let it run on other machines", "its node selector or required node affinity holds it where it is", a.respec(at, l.object, 0, freer)))
 	}
 	if softer := yielding(spec); softer != nil {
-		list = append(list, l.change(model.FixConstraint, "let its spread constraint give way: whenUnsatisfiable: ScheduleAnyway", a.respec(at, l.object, 0, softer)))
+		list = append(list, l.change(model.FixConstraint, "let its spread constraint give way", "whenUnsatisfiable: ScheduleAnyway", a.respec(at, l.object, 0, softer)))
 	}
 	for _, claim := range pods[0].Claims {
 		v := c.claims[pods[0].Namespace+"/"+claim]
 		if v == nil || v.Affinity == nil {
 			continue
 		}
-		list = append(list, l.change(model.FixVolume, "keep its volume "+claim+" where other houses can use it: it is bound to some machines", func(w *model.World) *model.World {
+		list = append(list, l.change(model.FixVolume, "keep its volume where other houses can use it", claim+" is bound to some machines", func(w *model.World) *model.World {
 			return edited(w, func(w *model.World) {
 				w.PersistentVolumes = with(w.PersistentVolumes, slices.Index(w.PersistentVolumes, v), func(v *model.PersistentVolume) { v.Affinity = nil })
 			})
@@ -398,6 +399,8 @@ func (a *Analysis) forWorkload(at int, l *ill) []*change {
 	}
 	return list
 }
+
+const softSpread = "topologySpreadConstraints: whenUnsatisfiable: ScheduleAnyway, topologyKey: "
 
 // podsOf is the workload's pods that count.
 func (c *cluster) podsOf(object string) []*model.Pod {

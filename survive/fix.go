@@ -22,7 +22,7 @@ func (a *Analysis) Fixes(verdicts []*model.Verdict, tries int) []*model.Fix {
 	slices.SortStableFunc(changes, func(x, y *change) int { return cmp.Compare(y.worth, x.worth) })
 	best := map[[3]string]*tried{}
 	order := [][3]string{}
-	for _, ch := range changes[:min(tries, len(changes))] {
+	for _, ch := range changes[:max(0, min(tries, len(changes)))] {
 		t := a.try(ch, verdicts)
 		if t == nil {
 			continue
@@ -56,10 +56,9 @@ const outOfService = "once it is sure to stay dark: taint its nodes with node.ku
 // Advise notes with each part what would help it most.
 func Advise(verdicts []*model.Verdict, fixes []*model.Fix) {
 	for _, v := range verdicts {
-		for _, s := range sections {
-			parts := s.of(v)
-			for i := range parts {
-				p := &parts[i]
+		for _, s := range v.Sections() {
+			for i := range s.Parts {
+				p := &s.Parts[i]
 				if p.Hang > 0 {
 					p.Fix = outOfService
 				}
@@ -106,48 +105,14 @@ func (a *Analysis) try(ch *change, before []*model.Verdict) *tried {
 	return t
 }
 
-// sections are the parts of a verdict. What befalls the control plane befalls
-// everything else.
-var sections = []struct {
-	of     func(*model.Verdict) []model.PartVerdict
-	weight int
-}{
-	{func(v *model.Verdict) []model.PartVerdict { return v.ControlPlane }, 10},
-	{func(v *model.Verdict) []model.PartVerdict { return v.Workloads }, 1},
-	{func(v *model.Verdict) []model.PartVerdict { return v.Volumes }, 1},
-	{func(v *model.Verdict) []model.PartVerdict { return v.ObjectStore }, 3},
-}
-
-// hurts weighs outcomes; a pod that is missing adds little to that.
-var hurts = [...]int{model.Survives: 0, model.Degraded: 10, model.Interrupted: 20, model.Undecided: 30, model.Down: 200, model.DataLost: 1000}
-
-func hurt(p *model.PartVerdict) int {
-	h := hurts[p.Outcome] + min(p.Missing(), 9)
-	if p.Outcome == model.DataLost && p.DataLoss == nil {
-		h += hurts[model.DataLost] / 2 // for good
-	}
-	return h
-}
-
-// Weight says how much a loss hurts, to compare losses by.
-func Weight(v *model.Verdict) int {
-	sum := 0
-	for _, s := range sections {
-		parts := s.of(v)
-		for i := range parts {
-			sum += s.weight * hurt(&parts[i])
-		}
-	}
-	return sum
-}
-
 // compare adds what the change does to one loss.
 func (t *tried) compare(before, after *model.Verdict) {
-	for _, s := range sections {
-		was, is := byObject(s.of(before)), byObject(s.of(after))
-		for _, key := range keysOf(s.of(before), s.of(after)) {
+	later := after.Sections()
+	for i, s := range before.Sections() {
+		was, is := byObject(s.Parts), byObject(later[i].Parts)
+		for _, key := range keysOf(s.Parts, later[i].Parts) {
 			b, n := was.at(key), is.at(key)
-			gain := s.weight * (hurt(b) - hurt(n))
+			gain := s.Weight * (b.Hurt() - n.Hurt())
 			e := model.Effect{Lost: before.Lost, Object: cmp.Or(b.Object, n.Object), From: b.Outcome, To: n.Outcome, Fewer: b.Missing() - n.Missing(), Restorable: b.DataLoss == nil && n.DataLoss != nil}
 			switch {
 			case gain > 0:

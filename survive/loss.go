@@ -101,39 +101,23 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 			waiting = append(waiting, e)
 		}
 	}
-	leaving := p.leaving()
-	ofJob := map[string]int{} // pods it loses
-	for _, l := range leaving {
-		ofJob[l.pod.fact.Owner.UID]++
-	}
 	// In large clusters pods of a kind that found no node are tried once more at the
 	// end, not after each that leaves.
 	many, hopeless := len(c.nodes) > enough, map[*kind]bool{}
-	for _, l := range leaving {
-		e := p.byPod[l.pod]
-		p.state.ended[l.pod] = true
-		e.after = l.at
-		switch owner := l.pod.fact.Owner.Kind; {
-		case owner == "ReplicaSet", owner == "ReplicationController", owner == "Job", owner == "StatefulSet" && p.state.freed(l.pod):
-			switch owner {
-			case "Job":
-				e.after = max(e.after, p.clock.grace+backOff(ofJob[l.pod.fact.Owner.UID]))
-			case "StatefulSet":
-				e.after += ending
-			}
-			e.after += settling
+	for _, s := range p.steps() {
+		switch e := s.end; {
+		case s.leaves:
+			p.state.ended[e.pod] = true
+			e.after = s.at
+			p.leave(e)
+		default:
+			e.after = s.at + settling
 			if many && hopeless[e.pod.kind] || !p.settle(e) {
 				e.fate, e.node, hopeless[e.pod.kind] = pends, nil, true
 				waiting = append(waiting, e)
 			}
 			waiting = append(waiting, p.freed...)
 			p.freed = nil
-		case owner == "StatefulSet":
-			e.fate, e.why = hangs, "its node cannot confirm that it ended, and a StatefulSet makes no second one before that"
-		case owner == "":
-			e.fate, e.why = ends, "nothing owns it, so nothing makes another"
-		default:
-			e.fate, e.why = hangs, "whether its "+owner+" makes another before it has ended is not known"
 		}
 		if !many {
 			waiting = p.again(waiting)
@@ -141,6 +125,60 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 	}
 	p.again(waiting)
 	return p
+}
+
+// step is one thing that happens to a pod that is lost: it is asked to go, or
+// another is made in its place.
+type step struct {
+	end    *end
+	at     time.Duration
+	leaves bool
+}
+
+// steps lists what happens, in its order.
+func (p *played) steps() []step {
+	leaving := p.leaving()
+	ofJob := map[string]int{} // pods it loses
+	for _, l := range leaving {
+		ofJob[l.pod.fact.Owner.UID]++
+	}
+	steps := []step{}
+	for _, l := range leaving {
+		e := p.byPod[l.pod]
+		steps = append(steps, step{e, l.at, true})
+		made := l.at
+		switch owner := l.pod.fact.Owner; owner.Kind {
+		case "ReplicaSet", "ReplicationController":
+		case "Job":
+			made = max(made, p.clock.grace+backOff(ofJob[owner.UID]))
+		case "StatefulSet":
+			if !p.state.freed(l.pod) {
+				continue
+			}
+			made += ending
+		default:
+			continue
+		}
+		steps = append(steps, step{e, made, false})
+	}
+	// Pods that go at the same moment have all gone before the first is replaced.
+	first := func(s step) int { return map[bool]int{true: 0, false: 1}[s.leaves] }
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(first(a), first(b))) })
+	return steps
+}
+
+// leave says what becomes of a pod that is asked to go, as long as no other is made.
+func (p *played) leave(e *end) {
+	switch owner := e.pod.fact.Owner.Kind; owner {
+	case "ReplicaSet", "ReplicationController", "Job":
+		e.fate, e.why = hangs, "another is made only later"
+	case "StatefulSet":
+		e.fate, e.why = hangs, "its node cannot confirm that it ended, and a StatefulSet makes no second one before that"
+	case "":
+		e.fate, e.why = ends, "nothing owns it, so nothing makes another"
+	default:
+		e.fate, e.why = hangs, "whether its "+owner+" makes another before it has ended is not known"
+	}
 }
 
 // again tries those that wait once more, as long as that helps. Where one found no
@@ -205,7 +243,7 @@ func (p *played) free(v *pod, by *end) {
 		p.ends = append(p.ends, e)
 	}
 	e.fate, e.node, e.after = pends, nil, max(e.after, by.after)+settling
-	e.freed = true
+	e.freed = e.pod.node == nil || !p.state.lost[e.pod.node.index] // else the one it stands for still cannot end
 	e.why = "it has to make room for " + by.pod.fact.Namespace + "/" + by.pod.fact.Name
 	switch v.fact.Owner.Kind {
 	case "":

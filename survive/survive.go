@@ -130,7 +130,9 @@ type part struct {
 
 // finish sorts the parts and sums them up.
 func finish(v *model.Verdict) {
-	for _, parts := range [][]model.PartVerdict{v.ControlPlane, v.Volumes, v.Workloads, v.ObjectStore} {
+	sections := v.Sections()
+	for _, at := range []int{0, 2, 1, 3} { // of equals, a volume says more than who uses it
+		parts := sections[at].Parts
 		slices.SortStableFunc(parts, func(a, b model.PartVerdict) int {
 			return cmp.Or(cmp.Compare(b.Outcome, a.Outcome), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Object, b.Object))
 		})
@@ -139,6 +141,7 @@ func finish(v *model.Verdict) {
 			if p.Outcome > v.Outcome {
 				v.Outcome, v.Why = p.Outcome, p.Object+": "+p.Why
 			}
+			v.Weight += sections[at].Weight * p.Hurt()
 			v.Recovery, v.DataLoss = longer(v.Recovery, p.Recovery), longer(v.DataLoss, p.DataLoss)
 		}
 	}

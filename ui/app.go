@@ -38,10 +38,17 @@ type Config struct {
 	Write   bool          // changes to the cluster are allowed from the start
 	Gate    time.Duration // least time between two frames nobody asked for
 	NoQuery bool          // send no questions to the terminal
+	// Lose says what breaks when sites go dark together. It may take a while.
+	Lose func(w *model.World, sites []string) *model.Verdict
 }
 
-// tick is how often ages on the screen move on by themselves.
-const tick = 5 * time.Second
+// tick is how often ages on the screen move on by themselves; slowTick with more
+// than manyPods, whose World is half of what idling costs.
+const (
+	tick     = 5 * time.Second
+	slowTick = 2 * tick
+	manyPods = 5000
+)
 
 // hold is how long the first frame waits for the sources to have answered all:
 // near an API server they do at once, and one frame costs half of two.
@@ -69,6 +76,9 @@ type App struct {
 	filter        *filterInput // nil unless a filter is being typed
 	question      *question    // nil unless one is open
 	note          string       // a word in the footer until the next key
+	marked        []string     // sites to lose together
+	together      *model.Verdict
+	later         tea.Cmd // what a screen wants done
 
 	frame  string
 	resize resizeState
@@ -133,16 +143,22 @@ func (a *App) awaitFirst() tea.Msg {
 }
 
 // await waits for a change, or for ages to move on, and builds the World.
-func (a *App) await() tea.Msg {
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
-	select {
-	case <-a.cfg.Context.Done():
-		return nil
-	case <-a.cfg.Feed.Changed():
-	case <-timer.C:
+func (a *App) await() tea.Cmd {
+	wait := tick
+	if a.world != nil && len(a.world.Pods) > manyPods {
+		wait = slowTick
 	}
-	return worldMsg{a.cfg.Feed.World()}
+	return func() tea.Msg {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-a.cfg.Context.Done():
+			return nil
+		case <-a.cfg.Feed.Changed():
+		case <-timer.C:
+		}
+		return worldMsg{a.cfg.Feed.World()}
+	}
 }
 
 // Update routes one message.
@@ -150,10 +166,12 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case worldMsg:
-		a.world = msg.world
+		a.adopt(msg.world)
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
+	case lostMsg:
+		a.adoptLoss(msg.verdict)
 	case gateMsg:
-		return a, a.await
+		return a, a.await()
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
 	case resizeMsg:
@@ -175,6 +193,9 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = a.press(msg)
 	default:
 		return a, nil
+	}
+	if a.later != nil {
+		cmd, a.later = tea.Batch(cmd, a.later), nil
 	}
 	a.redraw()
 	return a, cmd

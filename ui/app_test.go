@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -345,7 +346,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	if msg := a.await(); msg != nil {
+	if msg := a.await()(); msg != nil {
 		t.Errorf("after the end came %T", msg)
 	}
 }
@@ -472,4 +473,65 @@ func BenchmarkFrame(b *testing.B) {
 	for b.Loop() {
 		a.redraw()
 	}
+}
+
+// Houses that are marked are lost together, in a row of their own; a new World has
+// it anew, and a mark taken off takes it away.
+func TestMarkedHousesAreLostTogether(t *testing.T) {
+	w := worldOf(t, moment{"weak", 0})
+	a := open(t, w, 80, 24)
+	asked := []string{}
+	a.cfg.Lose = func(_ *model.World, sites []string) *model.Verdict {
+		asked = append(asked, strings.Join(sites, " "))
+		return &model.Verdict{Lost: sites, Outcome: model.DataLost, Why: "both are gone"}
+	}
+	press(a, "9", "m")
+	if strings.Contains(frame(a), " + ") || len(asked) > 0 {
+		t.Fatalf("one house is not several:\n%s", frame(a))
+	}
+	answer := func(cmd tea.Cmd) {
+		for _, msg := range all(cmd) {
+			if _, is := msg.(lostMsg); is {
+				a.Update(msg)
+			}
+		}
+	}
+	answer(press(a, "j", "m"))
+	if !strings.Contains(frame(a), "curepipe + flacq") || !slices.Equal(asked, []string{"curepipe flacq"}) {
+		t.Fatalf("asked %v:\n%s", asked, frame(a))
+	}
+	press(a, "G", "d")
+	if !strings.Contains(frame(a), "without curepipe + flacq") || !strings.Contains(frame(a), "both are gone") {
+		t.Errorf("details:\n%s", frame(a))
+	}
+	press(a, "q")
+	_, cmd := a.Update(worldMsg{w})
+	if !strings.Contains(frame(a), "curepipe + flacq") {
+		t.Errorf("with a new World it is gone:\n%s", frame(a))
+	}
+	answer(cmd)
+	if len(asked) != 2 || strings.Count(frame(a), "curepipe + flacq") != 1 {
+		t.Errorf("asked %v:\n%s", asked, frame(a))
+	}
+	press(a, "g", "m")
+	if strings.Contains(frame(a), "curepipe + flacq") {
+		t.Errorf("with one mark left:\n%s", frame(a))
+	}
+	press(a, "1", "m") // nothing to mark there
+}
+
+// all runs a command and those it is made of.
+func all(cmd tea.Cmd) []tea.Msg {
+	if cmd == nil {
+		return nil
+	}
+	msg := cmd()
+	if batch, is := msg.(tea.BatchMsg); is {
+		list := []tea.Msg{}
+		for _, c := range batch {
+			list = append(list, all(c)...)
+		}
+		return list
+	}
+	return []tea.Msg{msg}
 }

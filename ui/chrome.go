@@ -61,6 +61,8 @@ func (a *App) drawFull() string {
 		content = a.drawHome(a.width, body)
 	case a.isTailnet():
 		content = a.drawTailnet(a.width, body)
+	case a.isWhatIf():
+		content = a.drawWhatIf(a.width, body)
 	default:
 		content = a.top().draw(a, a.width, body)
 	}

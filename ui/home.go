@@ -113,17 +113,17 @@ func wrapNeed(th *themes.Theme, l view.Line, width int) []string {
 		return []string{l.Draw(th, width)}
 	}
 	lead := l[:3]
-	rest := text.Wrap(model.Clean(l[len(l)-1].Text, 0), max(1, width-2))
+	words := model.Clean(l[len(l)-1].Text, 0)
 	room := width - text.Width(lead.Text()) - 1
 	if room >= 16 { // enough to begin beside the name
-		first := text.Wrap(model.Clean(l[len(l)-1].Text, 0), room)
-		out := []string{lead.Draw(th, width) + " " + first[0]}
-		if left := strings.Join(first[1:], " "); left != "" {
+		first := text.Wrap(words, room)[0]
+		out := []string{lead.Draw(th, width) + " " + first}
+		if left := strings.TrimSpace(strings.TrimPrefix(words, first)); left != "" {
 			out = append(out, "  "+text.Cut(left, width-2))
 		}
 		return out
 	}
-	return []string{lead.Draw(th, width), "  " + text.Cut(strings.Join(rest, " "), width-2)}
+	return []string{lead.Draw(th, width), "  " + text.Cut(words, width-2)}
 }
 
 func allWell(w *model.World) string {

@@ -124,6 +124,8 @@ func (s *listScreen) act(a *App, action keymap.Action) bool {
 		s.open(a)
 	case keymap.Details:
 		s.details(a)
+	case keymap.Mark:
+		return s.mark(a)
 	case keymap.Back:
 		return s.leave()
 	default:
@@ -249,7 +251,11 @@ func (s *listScreen) drawRows(a *App, width, height int) []string {
 	}
 	cells := make([][]view.Cell, 0, last-s.first)
 	for i := s.first; i < last; i++ {
-		cells = append(cells, s.rows.Cells(i, all))
+		row := s.rows.Cells(i, all)
+		if a.isMarked(s.list, s.rows.Key(i)) {
+			row[0] = view.Cell{Text: "+", Token: themes.Accent}
+		}
+		cells = append(cells, row)
 	}
 	if len(s.wants) != len(infos) {
 		s.wants = nil
@@ -303,7 +309,7 @@ func (s *listScreen) drawEmpty(a *App, width int) []string {
 	case s.rows.Total() > 0:
 		add(themes.Dim, "no "+what+" match; "+a.cfg.Keys.Key(keymap.Filtered, keymap.Clear)+" shows all again")
 	case s.list.Info().Name == view.WhatIf().Info().Name && a.world.Verdicts == nil && src.Status == model.SourceOK:
-		add(themes.Dim, "this cluster is too large to forecast along with the screen; geotop whatif does it")
+		add(themes.Dim, "losing each house in thought …")
 	case src.Status == model.SourcePending:
 		add(themes.Dim, "loading "+what+" … "+src.Error)
 	case src.Status == model.SourceForbidden:

@@ -3,6 +3,7 @@ package view
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,12 +116,18 @@ func verdictDetails(w *model.World, v *model.Verdict) []Line {
 	if v.DataLoss != nil {
 		d.field("restored from", span(v.DataLoss).Text+" ago at the oldest")
 	}
-	for _, s := range []struct {
-		title string
-		parts []model.PartVerdict
-	}{{"Control plane", v.ControlPlane}, {"Workloads", v.Workloads}, {"Volumes", v.Volumes}, {"Object store", v.ObjectStore}} {
-		d.section(s.title)
-		for _, p := range s.parts {
+	if helps, advice := helping(w, v), advised(w, v); len(helps)+len(advice) > 0 {
+		d.lines = append(d.lines, nil, Line{{Text: "What would help", Token: themes.Title}, dim(fmt.Sprintf("  %d", len(helps)+len(advice)))})
+		for _, f := range helps {
+			d.lines = append(d.lines, FixLine(f), Line{plain("  "), dim(f.How)})
+		}
+		for _, a := range advice {
+			d.lines = append(d.lines, Line{plain("+ "), plain(a)})
+		}
+	}
+	for _, s := range v.Sections() {
+		d.section(s.Title)
+		for _, p := range s.Parts {
 			_, name, _ := strings.Cut(p.Object, "/")
 			d.row(outcome(p.Outcome), strong(name), dim(p.Why))
 		}
@@ -128,4 +135,76 @@ func verdictDetails(w *model.World, v *model.Verdict) []Line {
 	}
 	d.lines = append(d.lines, nil, Line{dim(fmt.Sprintf("%d workloads and volumes do not notice", v.Untouched))})
 	return d.lines
+}
+
+// helping lists the fixes that make the loss hurt less.
+func helping(w *model.World, v *model.Verdict) []*model.Fix {
+	return slices.DeleteFunc(slices.Clone(w.Fixes), func(f *model.Fix) bool {
+		return !slices.ContainsFunc(f.Improves, func(e model.Effect) bool { return slices.Equal(e.Lost, v.Lost) })
+	})
+}
+
+// advised lists what else is advised for parts of the loss, each once.
+func advised(w *model.World, v *model.Verdict) []string {
+	list := []string{}
+	for _, s := range v.Sections() {
+		for _, p := range s.Parts {
+			tried := slices.ContainsFunc(w.Fixes, func(f *model.Fix) bool { return f.Words(p.Object) == p.Fix })
+			if p.Fix != "" && !tried && !slices.Contains(list, p.Fix) {
+				list = append(list, p.Fix)
+			}
+		}
+	}
+	return list
+}
+
+// FixLine says in a line what would help, and how much.
+func FixLine(f *model.Fix) Line {
+	_, name, _ := strings.Cut(f.Object, "/")
+	if f.Kind == model.FixPolicy {
+		name = "Longhorn"
+	}
+	return Line{plain("+ "), strong(name), plain(" "), plain(f.Change + "; " + gains(f))}
+}
+
+// gains says what comes of a fix: the greatest gain, how many more, and the price.
+func gains(f *model.Fix) string {
+	text := effects(f, f.Improves)
+	if len(f.Worsens) > 0 {
+		text += "; but " + effects(f, f.Worsens)
+	}
+	return text
+}
+
+// effects tells the first, and how many more there are.
+func effects(f *model.Fix, list []model.Effect) string {
+	e := list[0]
+	text := "without " + strings.Join(e.Lost, " + ") + " "
+	if e.Object != f.Object {
+		_, name, _ := strings.Cut(e.Object, "/")
+		text += name + " "
+	}
+	switch {
+	case e.From != e.To:
+		text += e.To.String() + ", not " + e.From.String()
+	case e.Restorable:
+		text += "restorable"
+	case e.Fewer > 0:
+		text += plural(e.Fewer, "pod") + " fewer missing"
+	default:
+		text += plural(-e.Fewer, "pod") + " more missing"
+	}
+	if more := len(list) - 1; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
+}
+
+// WeakestLine says whose loss hurts most, and how; nil when no house's does.
+func WeakestLine(w *model.World) Line {
+	v := w.Weakest()
+	if v == nil {
+		return nil
+	}
+	return Line{plain("weakest link: "), strong(lostNames(v)), plain(" "), {Text: v.Outcome.String() + ": " + v.Why, Token: outcome(v.Outcome).Token}}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
 	"github.com/geotop/geotop/ui"
 )
 
@@ -53,6 +55,7 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	app, err := ui.New(ui.Config{
 		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
 		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery,
+		Lose: func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
 	})
 	if err != nil {
 		return usage("%w", err)

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,11 +23,8 @@ type Case struct {
 	Fault string `json:"fault,omitempty"`
 }
 
-// keep writes the loss to a folder, when it was not as forecast.
+// keep writes the loss to a folder.
 func (r *Result) keep(dir string) error {
-	if len(r.Different) == 0 {
-		return nil
-	}
 	world, err := json.Marshal(r.world)
 	if err != nil {
 		return err
@@ -42,6 +40,30 @@ func (r *Result) keep(dir string) error {
 		return fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	return z.Close()
+}
+
+// Again forecasts every case in a folder anew, prints those that are not as it was
+// then, and how many are.
+func Again(dir string, out io.Writer) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.json.gz"))
+	if err != nil {
+		return err
+	}
+	wrong := 0
+	for _, file := range files {
+		c, r, err := Read(file)
+		if err != nil {
+			return err
+		}
+		if len(r.Wrong) > 0 && !r.Chance {
+			wrong++
+		}
+		for _, d := range r.Different {
+			fmt.Fprintf(out, "%s: %s%s\n", c.Name, d, map[bool]string{true: " (as likely as the forecast)"}[r.Chance])
+		}
+	}
+	fmt.Fprintf(out, "%d losses, the pending pods of %d not as forecast\n", len(files), wrong)
+	return nil
 }
 
 // Read reads a case that was kept, and forecasts its loss anew.

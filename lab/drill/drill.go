@@ -33,7 +33,8 @@ const (
 	grace       = 12 * time.Second
 	tolerations = 4 * time.Second
 	evictRate   = 0.8
-	patience    = 150 * time.Second
+	patience    = 5 * time.Minute
+	longest     = 3 * time.Minute  // that is waited for what is to come back
 	jobs        = 10 * time.Second // until a Job that lost a pod makes another
 	atRest      = 3 * time.Second
 )
@@ -58,6 +59,9 @@ func Run(ctx context.Context, seed uint64) ([]*Result, error) {
 		return nil, err
 	}
 	d := &drill{rig: r, client: c, perHouse: p.perHouse, placed: map[string]time.Time{}, dark: map[string]bool{}}
+	if err := d.jobsComplete(ctx); err != nil {
+		return nil, fmt.Errorf("before the loss: %w", err)
+	}
 	if err := d.rest(ctx, time.Now()); err != nil {
 		return nil, fmt.Errorf("before the loss: %w", err)
 	}
@@ -98,7 +102,7 @@ func (d *drill) lose(ctx context.Context, parts []string) (*Result, error) {
 	}
 	// The last node is given up so late, and its most patient pod leaves after that.
 	last := cut.Add(grace + time.Duration(float64(d.perHouse)/evictRate*float64(time.Second)) + 5*time.Second + jobs)
-	if expected := cut.Add(min(res.Expected, time.Minute) + 3*time.Second); expected.After(last) {
+	if expected := cut.Add(min(res.Expected, longest) + 3*time.Second); expected.After(last) {
 		last = expected
 	}
 	if err := d.rest(ctx, last); err != nil {
@@ -186,6 +190,27 @@ func (d *drill) rest(ctx context.Context, notBefore time.Time) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", context.Cause(ctx), now)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// jobsComplete waits until every Job has made its pods: one that was preempted on
+// its way is made again only later.
+func (d *drill) jobsComplete(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("a Job did not make its pods"))
+	defer cancel()
+	for {
+		list, err := d.client.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list.Items, func(j batchv1.Job) bool { return j.Status.Active < *j.Spec.Parallelism }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

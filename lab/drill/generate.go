@@ -70,7 +70,7 @@ func (p *plan) losses(houses []string) [][]string {
 	case len(houses) > 2 && p.chance(4):
 		first, second = slices.Concat(house, next), halves(houses[(i+2)%len(houses)])
 	}
-	if p.chance(3) {
+	if p.chance(3) && len(first)+len(second) < 2*len(houses) { // someone must be left
 		return [][]string{first, second}
 	}
 	return [][]string{first}

@@ -16,7 +16,7 @@ type Config struct {
 	First  uint64 // seed of the first cluster
 	Count  int
 	Beside int    // how many run at the same time
-	Keep   string // folder for the cases in which forecast and outcome differ; "" for none
+	Keep   string // folder to keep each loss in; "" for none
 	Out    io.Writer
 }
 
