@@ -153,7 +153,7 @@ func move(from, to *model.NodeFact) {
 func TestFixesByRandomSearch(t *testing.T) {
 	found := 0
 	for seed := range uint64(150) {
-		b := random(rand.New(rand.NewPCG(seed, 5)))
+		b := stored(rand.New(rand.NewPCG(seed, 5)))
 		w := b.world()
 		before, err := json.Marshal(w)
 		if err != nil {
@@ -221,4 +221,27 @@ func TestPodDeletionPolicy(t *testing.T) {
 			t.Errorf("%s: %+v", policy, v)
 		}
 	}
+}
+
+// stored is a random town with Longhorn, and volumes for some of its apps.
+func stored(r *rand.Rand) *town {
+	b := random(r)
+	b.storage()
+	if r.IntN(2) == 0 {
+		b.c.Longhorn.Targets.Items = []*model.BackupTarget{{Cluster: "c", Name: "default", URL: "s3://b@r/"}}
+	}
+	apps := map[string]bool{}
+	for _, p := range b.c.Pods.Items {
+		if name := p.Owner.Name; !apps[name] && r.IntN(2) == 0 && p.Node != "" {
+			on := []string{p.Node}
+			for _, n := range b.c.Nodes.Items {
+				if n.Name != p.Node && r.IntN(4) == 0 {
+					on = append(on, n.Name)
+				}
+			}
+			b.volume(name, on...)
+		}
+		apps[p.Owner.Name] = true
+	}
+	return b
 }

@@ -196,11 +196,12 @@ func (p *played) needVolumes(t *tally, e *end, disks map[string]*part) {
 		e.after += p.released(e.pod)
 	}
 	for _, d := range attached {
+		d.user = t
 		switch e.fate {
 		case moves, starts:
 			d.back = longer(d.back, seconds(e.after))
 		case pends, hangs, away, waited:
-			d.kept, d.user = cmp.Or(d.kept, e.why), t
+			d.kept = cmp.Or(d.kept, e.why, "nothing is known of why")
 		}
 	}
 }
@@ -209,17 +210,18 @@ func (p *played) needVolumes(t *tally, e *end, disks map[string]*part) {
 // they are of use again.
 func settleVolumes(disks []part) {
 	for i := range disks {
-		switch d := &disks[i]; {
+		d := &disks[i]
+		switch {
 		case !d.touched || d.Outcome != model.Interrupted:
 		case d.back != nil:
 			d.Recovery = d.back
-		case d.user != nil:
+		case d.kept != "":
 			d.Outcome, d.Why = model.Down, d.Why+", and the pod that uses it does not come back: "+d.kept
-			if d.user.Outcome <= model.Degraded {
-				d.Outcome = model.Degraded // the others of its workload go on without
-			}
 		default:
 			d.Recovery = seconds(detach) // nothing is known to use it
+		}
+		if d.touched && d.user != nil && d.user.Outcome <= model.Degraded {
+			d.Outcome = min(d.Outcome, model.Degraded) // the others of its workload go on without
 		}
 	}
 }

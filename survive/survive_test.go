@@ -409,7 +409,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 // not with less lost.
 func TestLosingMoreIsNeverBetter(t *testing.T) {
 	for seed := range uint64(200) {
-		b := random(rand.New(rand.NewPCG(seed, 4)))
+		b := stored(rand.New(rand.NewPCG(seed, 4)))
 		w := b.world()
 		a := survive.New(w)
 		for i := range w.Sites {
@@ -422,8 +422,21 @@ func TestLosingMoreIsNeverBetter(t *testing.T) {
 					more = append(more, s.Name)
 				}
 			}
-			if x, y := a.Of(some...).ControlPlane[0].Outcome, a.Of(more...).ControlPlane[0].Outcome; y < x {
+			less, all := a.Of(some...), a.Of(more...)
+			if x, y := less.ControlPlane[0].Outcome, all.ControlPlane[0].Outcome; y < x {
 				t.Errorf("seed %d: the control plane is %s without %v, and %s without %v", seed, x, some, y, more)
+			}
+			if all.Outcome < less.Outcome {
+				t.Errorf("seed %d: %s without %v (%s), and %s without %v", seed, less.Outcome, some, less.Why, all.Outcome, more)
+			}
+			worse := map[string]model.Outcome{}
+			for _, p := range all.Volumes {
+				worse[p.Object] = p.Outcome
+			}
+			for _, p := range less.Volumes {
+				if worse[p.Object] < p.Outcome {
+					t.Errorf("seed %d: %s is %s without %v, and %s without %v", seed, p.Object, p.Outcome, some, worse[p.Object], more)
+				}
 			}
 			before, after := a.Fates(0, some...), a.Fates(0, more...)
 			for k := range before {

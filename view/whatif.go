@@ -25,7 +25,7 @@ func WhatIf() List {
 		words:    func(v *model.Verdict) string { return lostNames(v) + " " + v.Outcome.String() + " " + v.Why },
 		columns: []column[*model.Verdict]{
 			mark(severity),
-			{ColumnInfo: ColumnInfo{Title: "IF LOST", Min: 7, Ideal: 12, Max: 30, Middle: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return strong(lostNames(v)) }},
+			{ColumnInfo: ColumnInfo{Title: "IF LOST", Min: 7, Ideal: 22, Max: 40, Middle: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return strong(lostNames(v)) }},
 			{ColumnInfo: ColumnInfo{Title: "VERDICT", Rank: 1, Min: 11}, cell: func(_ *model.World, v *model.Verdict) Cell { return outcome(v.Outcome) },
 				compare: func(_ *model.World, a, b *model.Verdict) int { return cmp.Compare(b.Outcome, a.Outcome) }},
 			{ColumnInfo: ColumnInfo{Title: "CONTROL", Rank: 4, Min: 8, Ideal: 9, Max: 11}, cell: func(_ *model.World, v *model.Verdict) Cell { return worst(v.ControlPlane) }},

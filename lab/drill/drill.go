@@ -59,10 +59,7 @@ func Run(ctx context.Context, seed uint64) ([]*Result, error) {
 		return nil, err
 	}
 	d := &drill{rig: r, client: c, perHouse: p.perHouse, placed: map[string]time.Time{}, dark: map[string]bool{}}
-	if err := d.jobsComplete(ctx); err != nil {
-		return nil, fmt.Errorf("before the loss: %w", err)
-	}
-	if err := d.rest(ctx, time.Now()); err != nil {
+	if err := d.begin(ctx); err != nil {
 		return nil, fmt.Errorf("before the loss: %w", err)
 	}
 	list := []*Result{}
@@ -195,12 +192,15 @@ func (d *drill) rest(ctx context.Context, notBefore time.Time) error {
 	}
 }
 
-// jobsComplete waits until every Job has made its pods: one that was preempted on
-// its way is made again only later.
-func (d *drill) jobsComplete(ctx context.Context) error {
+// begin waits until the cluster is at rest, with all pods that its Jobs want: one
+// that was preempted on its way is made again only later.
+func (d *drill) begin(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("a Job did not make its pods"))
 	defer cancel()
 	for {
+		if err := d.rest(ctx, time.Now()); err != nil {
+			return err
+		}
 		list, err := d.client.BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/geotop/geotop/lab/drill"
 	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/survive"
 )
 
 // TestDrill cuts a house of a generated cluster, and holds what geotop said
@@ -49,5 +52,79 @@ func TestWhatIfOnTheCommandLine(t *testing.T) {
 	}
 	if out, errs, code = once(t, nil, "whatif", "atlantis", "--kubeconfig", shared.Kubeconfig("viewer"), "--no-ping"); code != 64 || !strings.Contains(errs, `no site "atlantis"; there are: curepipe flacq moka`) {
 		t.Errorf("a house there is not: exit code %d: %s%s", code, out, errs)
+	}
+}
+
+// What geotop says becomes of volumes is what the stand-in for Longhorn makes of
+// them, whichever house is cut, or two.
+func TestVolumesGoAsForecast(t *testing.T) {
+	allWell(t)
+	e := look(t, shared.Kubeconfig("viewer"))
+	all := shared.Houses()
+	for _, houses := range [][]string{all[:1], all[1:2], all[2:3], all[:2]} {
+		w := whole(e)
+		forecast := map[string]model.PartVerdict{}
+		for _, p := range survive.New(w).Of(houses...).Volumes {
+			forecast[p.Object] = p
+		}
+		if err := shared.Cut(within(t, patience), houses...); err != nil {
+			t.Fatal(err)
+		}
+		e.until("as forecast without "+strings.Join(houses, " and "), func(w *model.World) error {
+			for _, v := range w.Volumes {
+				p, touched := forecast[v.Object()]
+				attached := slices.Contains(houses, v.Site)
+				want := "healthy"
+				switch {
+				case attached:
+					want = "unknown" // nobody counts its copies
+				case p.Outcome == model.DataLost:
+					want = "faulted"
+				case touched:
+					want = "degraded"
+				}
+				if v.Robustness != want {
+					return fmt.Errorf("%s is %s, and %s by the forecast: %+v", v.Object(), v.Robustness, want, p)
+				}
+				if gone := v.Healthy == 0; gone != (p.Outcome == model.DataLost) {
+					return fmt.Errorf("%s has %d copies; the forecast: %+v", v.Object(), v.Healthy, p)
+				}
+				if attached && p.Outcome < model.Interrupted && !strings.Contains(p.Why, "attached there") {
+					return fmt.Errorf("%s was attached there; the forecast: %+v", v.Object(), p)
+				}
+			}
+			return nil
+		})
+		if err := shared.Restore(within(t, patience), houses...); err != nil {
+			t.Fatal(err)
+		}
+		allWell(t)
+	}
+	whole(e)
+}
+
+// Control planes and object stores: `lab drill --of etcd` and `--of minio` do all
+// sets of houses of many layouts, on real servers.
+func TestQuorumGoesAsForecast(t *testing.T) {
+	for _, c := range []struct {
+		store  bool
+		layout []int
+	}{{false, []int{2, 1}}, {false, []int{1, 1, 1}}, {true, []int{1, 1, 1}}, {true, []int{2, 2}}} {
+		list, err := drill.Quorums(within(t, 3*patience), c.store, c.layout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writes := 0
+		for _, s := range list {
+			if !s.Right() {
+				t.Errorf("%v without %v: forecast %s (%s); written %v, read %v", s.Layout, s.Dark, s.Forecast, s.Why, s.CanWrite, s.CanRead)
+			}
+			if s.CanWrite {
+				writes++
+			}
+		}
+		if len(list) != 1<<len(c.layout) || writes == 0 || writes == len(list) {
+			t.Errorf("%v: %d sets of houses, writes in %d", c.layout, len(list), writes)
+		}
 	}
 }
