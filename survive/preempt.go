@@ -3,6 +3,7 @@ package survive
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -34,7 +35,12 @@ func (s *state) preempt(k *kind) []*pod {
 		if o == nil {
 			continue
 		}
-		if offers++; best == nil || milder(o.victims, best.victims) {
+		if offers++; best == nil {
+			best = o
+			continue
+		}
+		switch c := milder(o.victims, best.victims); {
+		case c < 0, c == 0 && s.lots != nil && s.lots.draw(2) == 0:
 			best = o
 		}
 	}
@@ -92,17 +98,23 @@ func moreImportant(a, b *pod) int {
 	return cmp.Or(cmp.Compare(b.kind.spec.Priority, a.kind.spec.Priority), a.fact.Created.Compare(b.fact.Created))
 }
 
-// milder reports whether losing a is less bad than losing b; both are in order of
+// together is how near to each other pods may be made for the scheduler to take
+// either for the younger: it goes by when they started, which is not read.
+const together = 3 * time.Second
+
+// milder says whether losing a is less bad than losing b; both are in order of
 // importance.
-func milder(a, b []*pod) bool {
+func milder(a, b []*pod) int {
 	sum := func(pods []*pod) (n int64) {
 		for _, p := range pods {
 			n += int64(p.kind.spec.Priority) + 1<<31
 		}
 		return n
 	}
+	younger := b[0].fact.Created.Compare(a[0].fact.Created)
+	if b[0].fact.Created.Sub(a[0].fact.Created).Abs() < together {
+		younger = 0
+	}
 	return cmp.Or(
-		cmp.Compare(a[0].kind.spec.Priority, b[0].kind.spec.Priority), cmp.Compare(sum(a), sum(b)), cmp.Compare(len(a), len(b)),
-		b[0].fact.Created.Compare(a[0].fact.Created),
-	) < 0
+		cmp.Compare(a[0].kind.spec.Priority, b[0].kind.spec.Priority), cmp.Compare(sum(a), sum(b)), cmp.Compare(len(a), len(b)), younger)
 }

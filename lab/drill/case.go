@@ -19,6 +19,8 @@ type Case struct {
 	Lost    []string         `json:"lost"`
 	Outcome map[string]Count `json:"outcome"` // by app
 	World   json.RawMessage  `json:"world"`   // geotop's own document
+	// Homes are the nodes that new pods were placed on, by app.
+	Homes map[string][]string `json:"homes,omitempty"`
 	// Fault says why the outcome is not what geotop forecasts, nor should be.
 	Fault string `json:"fault,omitempty"`
 }
@@ -29,7 +31,7 @@ func (r *Result) keep(dir string) error {
 	if err != nil {
 		return err
 	}
-	c := Case{Name: fmt.Sprintf("%d.%d", r.Seed, r.Loss), Lost: r.Lost, Outcome: r.Outcome, World: world}
+	c := Case{Name: fmt.Sprintf("%d.%d", r.Seed, r.Loss), Lost: r.Lost, Outcome: r.Outcome, World: world, Homes: r.Homes}
 	f, err := os.Create(filepath.Join(dir, "drill-"+c.Name+".json.gz"))
 	if err != nil {
 		return err

@@ -99,8 +99,8 @@ func (d *drill) lose(ctx context.Context, parts []string) (*Result, error) {
 	}
 	// The last node is given up so late, and its most patient pod leaves after that.
 	last := cut.Add(grace + time.Duration(float64(d.perHouse)/evictRate*float64(time.Second)) + 5*time.Second + jobs)
-	if expected := cut.Add(min(res.Expected, longest) + 3*time.Second); expected.After(last) {
-		last = expected
+	if decided := cut.Add(min(res.Decided, longest) + 3*time.Second); decided.After(last) {
+		last = decided
 	}
 	if err := d.rest(ctx, last); err != nil {
 		return nil, err
@@ -272,7 +272,7 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 	if r.Machines, err = d.machines(ctx); err != nil {
 		return err
 	}
-	r.Outcome = map[string]Count{}
+	r.Outcome, r.Homes = map[string]Count{}, map[string][]string{}
 	for name, p := range after {
 		app := p.Labels[appLabel]
 		c := r.Outcome[app]
@@ -282,12 +282,13 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 			c.Ending++
 		case p.Spec.NodeName == "":
 			c.Pending++
-		case d.dark[p.Spec.NodeName]:
+		case d.dark[p.Spec.NodeName] && old:
 			c.Away++
 		case old && before[name].Spec.NodeName != "":
 			c.Stay++
 		default:
 			c.Placed++
+			r.Homes[app] = append(r.Homes[app], p.Spec.NodeName)
 			r.Took = max(r.Took, d.placed[string(p.UID)].Sub(cut))
 		}
 		r.Outcome[app] = c

@@ -24,7 +24,7 @@ var (
 )
 
 // Patience is how long a write is tried until it counts as refused.
-const quorumPatience = 8 * time.Second
+const quorumPatience = 15 * time.Second
 
 // Subset is what happened when some houses lost power.
 type Subset struct {
@@ -136,7 +136,8 @@ func lookAtStore(ctx context.Context, q *rig.Quorum) (*model.World, error) {
 			endpoint = "http://" + addresses[0]
 		}
 	}
-	c := objectstore.New(objectstore.Config{Endpoint: endpoint, AccessKey: user, SecretKey: secret, Now: time.Now})
+	keys := map[string][]byte{"AWS_ACCESS_KEY_ID": []byte(user), "AWS_SECRET_ACCESS_KEY": []byte(secret), "AWS_ENDPOINTS": []byte(endpoint)}
+	c := objectstore.New(objectstore.Config{Now: time.Now, Secret: func(context.Context, string, string) (map[string][]byte, error) { return keys, nil }})
 	f := servers(q)
 	f.Longhorn.Targets = model.Section[model.BackupTarget]{
 		Source: model.Source{Cluster: "drill", Name: model.SourceBackupTargets, Status: model.SourceOK, ObservedAt: time.Now()},
@@ -155,7 +156,7 @@ func lookAtStore(ctx context.Context, q *rig.Quorum) (*model.World, error) {
 		}
 		select {
 		case <-run.Done():
-			return nil, context.Cause(run)
+			return nil, fmt.Errorf("%w: %+v", context.Cause(run), w.Stores)
 		case <-set.Changed():
 		case <-time.After(time.Second):
 		}

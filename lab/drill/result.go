@@ -34,7 +34,9 @@ type Result struct {
 	Forecast  map[string]Count   // by app
 	Possible  []map[string]Count // what it may be just as well, as far as chance decides
 	Outcome   map[string]Count
-	Expected  time.Duration // until the last pod that comes back is placed; 0 when none does
+	Expected  time.Duration       // until the last pod that comes back is placed; 0 when none does
+	Decided   time.Duration       // until no more is to come of it
+	Homes     map[string][]string // by app: the nodes of its pods that are new
 	Took      time.Duration
 	Wrong     []string // apps whose pending pods are not as forecast
 	Different []string // apps that differ in anything
@@ -54,7 +56,10 @@ func (r *Result) forecast() {
 	fates := a.Fates(0, r.Lost...)
 	r.Forecast = r.byApp(fates)
 	for _, f := range fates {
-		if f.Word == "moves" && f.Namespace == namespace {
+		if f.Namespace != namespace {
+			continue
+		}
+		if r.Decided = max(r.Decided, f.After); f.Word == "moves" {
 			r.Expected = max(r.Expected, f.After)
 		}
 	}

@@ -53,8 +53,10 @@ func (r *Rig) planMinIO() error {
 }
 
 func (r *Rig) minioAddress(i int) string {
-	return fmt.Sprintf("127.0.0.%d:%d", i+1, r.ports["minio-"+r.houses[i].name])
+	return fmt.Sprintf("%s:%d", minioHost(i), r.ports["minio-"+r.houses[i].name])
 }
+
+func minioHost(i int) string { return fmt.Sprintf("127.0.0.%d", i+1) }
 
 // startMinIO starts all servers, and makes the bucket.
 func (r *Rig) startMinIO(ctx context.Context) error {

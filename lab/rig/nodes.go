@@ -36,6 +36,9 @@ func (r *Rig) createNodes(ctx context.Context, c kubernetes.Interface) error {
 				n = newNode(name, h.name, index, machines[min(hi, 1)], hi < 3)
 			}
 			index++
+			if ni == 0 && r.hasMinIO() { // the house's server of the object store stands on it
+				n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeExternalIP, Address: minioHost(hi)})
+			}
 			r.tellArgs(n)
 			if r.cfg.Shape != nil {
 				r.cfg.Shape(n)

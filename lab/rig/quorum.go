@@ -211,14 +211,14 @@ func (q *Quorum) alive() []*quorumServer {
 	return list
 }
 
-// Try tries to do something on any of the servers that run, for as long as an
+// try tries to do something on any of the servers that run, for as long as an
 // election or a reconnection may take.
 func (q *Quorum) try(ctx context.Context, within time.Duration, do func(context.Context, *quorumServer) error) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for {
 		for _, s := range q.alive() {
-			once, end := context.WithTimeout(ctx, 3*time.Second)
+			once, end := context.WithTimeout(ctx, 10*time.Second)
 			err := do(once, s)
 			end()
 			if err == nil {
