@@ -72,6 +72,7 @@ type podJSON struct {
 	Name            string            `json:"name"`
 	UID             string            `json:"uid"`
 	Node            string            `json:"node"`
+	For             string            `json:"waitsFor,omitempty"` // the only node it may go to
 	Site            string            `json:"site"`
 	Owner           Owner             `json:"owner"`
 	Phase           corev1.PodPhase   `json:"phase"`
@@ -223,7 +224,7 @@ func (d *document) writePods(w *World) {
 
 func podToJSON(p *Pod) *podJSON {
 	return &podJSON{
-		Cluster: p.Cluster, Namespace: p.Namespace, Name: p.Name, UID: p.UID, Node: p.Node,
+		Cluster: p.Cluster, Namespace: p.Namespace, Name: p.Name, UID: p.UID, Node: p.Node, For: p.For,
 		Owner: p.Owner, Phase: p.Phase, Status: p.Status, Message: p.Message, Ready: p.Ready,
 		ContainersReady: p.Up, Containers: p.Containers, Restarts: p.Restarts, RestartAt: p.RestartAt,
 		Created: p.Created, ReadySince: p.ReadySince, DeleteAt: p.DeleteAt, IP: p.IP, Claims: p.Claims, Labels: p.Labels,
@@ -232,7 +233,7 @@ func podToJSON(p *Pod) *podJSON {
 
 func (j *podJSON) pod() *Pod {
 	return &Pod{
-		Cluster: j.Cluster, Namespace: j.Namespace, Name: j.Name, UID: j.UID, Node: j.Node,
+		Cluster: j.Cluster, Namespace: j.Namespace, Name: j.Name, UID: j.UID, Node: j.Node, For: j.For,
 		Owner: j.Owner, Phase: j.Phase, Status: j.Status, Message: j.Message, Ready: j.Ready,
 		Up: j.ContainersReady, Containers: j.Containers, Restarts: j.Restarts, RestartAt: j.RestartAt,
 		Created: j.Created, ReadySince: j.ReadySince, DeleteAt: j.DeleteAt, IP: j.IP, Claims: j.Claims, Labels: j.Labels,

@@ -14,6 +14,7 @@ type Pod struct {
 	Name       string
 	UID        string
 	Node       string // empty until scheduled
+	For        string // of a DaemonSet's pod that waits: the only node it may go to
 	Owner      Owner  // the controller that made it; zero for a bare pod
 	Phase      corev1.PodPhase
 	Status     string // one word as in kubectl's STATUS column

@@ -255,9 +255,9 @@ func (p *played) free(v *pod, by *end) {
 }
 
 // waits reports whether the scheduler looks for a node for the pod: not while
-// somebody gates it, and for a DaemonSet's on one node only, which is full.
+// somebody gates it, and for a DaemonSet's only where it is known for which node.
 func (p *pod) waits() bool {
-	return !p.ends && len(p.kind.spec.Gates) == 0 && p.fact.Owner.Kind != "DaemonSet"
+	return !p.ends && len(p.kind.spec.Gates) == 0 && (p.fact.Owner.Kind != "DaemonSet" || p.fact.For != "")
 }
 
 // obstacles puts into words what keeps a pod off the nodes that are left, the

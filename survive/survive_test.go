@@ -503,3 +503,20 @@ func TestSmallClustersCostLittle(t *testing.T) {
 		t.Errorf("%.0f allocations for ten workloads on nine machines", n)
 	}
 }
+
+// A pod of a DaemonSet that waits goes to its own machine as soon as there is room,
+// and nowhere else.
+func TestWaitingDaemonSet(t *testing.T) {
+	for room, want := range map[int64]string{100: "away waited stays", 1000: "away starts stays"} {
+		b := newTown(3, 1)
+		b.node("h1-0").Allocatable.MilliCPU = room
+		s := cpu(500)
+		s.Tolerations = []corev1.Toleration{{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists}}
+		b.app("DaemonSet", "a", s, "h0-0", "", "h2-0")
+		b.c.Pods.Items[1].For = "h1-0"
+		w := b.world()
+		if got := fates(w, "h0"); got != want {
+			t.Errorf("with room for %dm: %s, wanted %s", room, got, want)
+		}
+	}
+}

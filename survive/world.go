@@ -78,6 +78,7 @@ type kindKey struct {
 	labels    string
 	claims    string
 	owner     string
+	target    string // of a DaemonSet's pod that waits
 }
 
 // kind is what all pods of equal spec and labels have in common: where they may
@@ -212,7 +213,7 @@ func (c *cluster) readRules(spec *model.PodSpec) {
 
 // kind gives the pod's kind, made when it is the first of it.
 func (c *cluster) kind(p *model.Pod) *kind {
-	key := kindKey{p.Namespace, p.Spec, "", "", p.Owner.UID}
+	key := kindKey{namespace: p.Namespace, spec: p.Spec, owner: p.Owner.UID, target: p.For}
 	for _, name := range c.telling {
 		if value, has := p.Labels[name]; has {
 			key.labels += name + "=" + value + ","
@@ -229,6 +230,12 @@ func (c *cluster) kind(p *model.Pod) *kind {
 	k.readSpread()
 	k.lostToo = tolerates(p.Spec, unreachable, false)
 	c.bind(k)
+	if p.For != "" {
+		k.bound = make([]bool, len(c.nodes))
+		if n := c.names[p.For]; n != nil {
+			k.bound[n.index] = true
+		}
+	}
 	c.kinds[key] = k
 	c.list = append(c.list, k)
 	c.byOwner[k.owner] = append(c.byOwner[k.owner], k)

@@ -176,6 +176,9 @@ func TestDaemonSetPodsShareTheirSpec(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got.For != node {
+			t.Errorf("the pod for %s is for %q", node, got.For)
+		}
 		specs = append(specs, got.Spec)
 	}
 	if specs[0] != specs[1] || specs[0].Affinity != nil {

@@ -51,6 +51,9 @@ func (d *podDecoder) decode(raw []byte) (*model.Pod, string, error) {
 		Created: meta.created, DeleteAt: meta.deleteAt, IP: status.PodIP,
 		Claims: spec.claims, Spec: spec.shared,
 	}
+	if p.Node == "" {
+		p.For = spec.target
+	}
 	if p.Labels, err = d.names.labelSet(meta.labels); err != nil {
 		return nil, "", err
 	}

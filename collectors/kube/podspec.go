@@ -50,13 +50,14 @@ const specAffinity = 18
 // podSpec is what is read of one pod's spec.
 type podSpec struct {
 	node   string
+	target string // of a DaemonSet's pod: the node it is for
 	claims []string
 	shared *model.PodSpec
 }
 
-// read walks a core/v1 PodSpec. The affinity of a DaemonSet's pods is left out:
-// it names each pod's own node, which would make no two of them equal, and such
-// a pod never moves.
+// read walks a core/v1 PodSpec. The affinity of a DaemonSet's pods is left out but
+// for the one node it names (nodeAffinity=1 {required=1 {nodeSelectorTerms=1
+// {matchFields=2 {values=3}}}}): that would make no two of them equal.
 func (s *podSpec) read(raw []byte, ofDaemonSet bool, names *interner) error {
 	buf := names.buf[:0]
 	err := eachField(raw, func(f protowire.Number, val []byte, number uint64) (err error) {
@@ -69,6 +70,7 @@ func (s *podSpec) read(raw []byte, ofDaemonSet bool, names *interner) error {
 			buf, err = appendContainer(buf, f, val)
 			return err
 		case f == specAffinity && ofDaemonSet:
+			return descend(val, func(node []byte) { s.target = names.string(node) }, 1, 1, 1, 2, 3)
 		case specFields[f]:
 			buf = appendField(buf, f, val, number)
 		}
