@@ -46,6 +46,7 @@ type played struct {
 	clock clocks
 	byPod map[*pod]*end // of those in ends, and of what took their place
 	freed []*end        // pods that had to make room, and wait
+	now   time.Duration // since the loss
 }
 
 // leave is one pod that is asked to go, and when.
@@ -119,7 +120,7 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 			waiting = append(waiting, p.freed...)
 			p.freed = nil
 		}
-		if !many {
+		if p.now = s.at; !many {
 			waiting = p.again(waiting)
 		}
 	}
@@ -194,7 +195,9 @@ func (p *played) again(waiting []*end) []*end {
 				return false
 			}
 			settled := p.settle(e)
-			hopeless[e.pod.kind] = !settled
+			if hopeless[e.pod.kind] = !settled; settled {
+				e.after = max(e.after, p.now+settling)
+			}
 			return settled
 		})
 		if len(left) == len(waiting) {

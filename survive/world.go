@@ -231,10 +231,11 @@ func (c *cluster) kind(p *model.Pod) *kind {
 	k.lostToo = tolerates(p.Spec, unreachable, false)
 	c.bind(k)
 	if p.For != "" {
-		k.bound = make([]bool, len(c.nodes))
+		own, before := make([]bool, len(c.nodes)), k.bound
 		if n := c.names[p.For]; n != nil {
-			k.bound[n.index] = true
+			own[n.index] = before == nil || before[n.index]
 		}
+		k.bound = own
 	}
 	c.kinds[key] = k
 	c.list = append(c.list, k)

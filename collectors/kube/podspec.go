@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"github.com/geotop/geotop/model"
@@ -55,11 +56,11 @@ type podSpec struct {
 	shared *model.PodSpec
 }
 
-// read walks a core/v1 PodSpec. The affinity of a DaemonSet's pods is left out but
-// for the one node it names (nodeAffinity=1 {required=1 {nodeSelectorTerms=1
-// {matchFields=2 {values=3}}}}): that would make no two of them equal.
+// read walks a core/v1 PodSpec. Of the affinity of a DaemonSet's pods the node that
+// each is for is kept apart: it would make no two of them equal.
 func (s *podSpec) read(raw []byte, ofDaemonSet bool, names *interner) error {
 	buf := names.buf[:0]
+	var affinity *corev1.Affinity // a DaemonSet's, without the node
 	err := eachField(raw, func(f protowire.Number, val []byte, number uint64) (err error) {
 		switch {
 		case f == specNodeName:
@@ -70,7 +71,13 @@ func (s *podSpec) read(raw []byte, ofDaemonSet bool, names *interner) error {
 			buf, err = appendContainer(buf, f, val)
 			return err
 		case f == specAffinity && ofDaemonSet:
-			return descend(val, func(node []byte) { s.target = names.string(node) }, 1, 1, 1, 2, 3)
+			if affinity, s.target, err = ofAnyNode(val); affinity != nil {
+				var rest []byte
+				if rest, err = affinity.Marshal(); err == nil {
+					buf = appendField(buf, f, rest, 0)
+				}
+			}
+			return err
 		case specFields[f]:
 			buf = appendField(buf, f, val, number)
 		}
@@ -89,7 +96,7 @@ func (s *podSpec) read(raw []byte, ofDaemonSet bool, names *interner) error {
 		return fmt.Errorf("pod spec: %w", err)
 	}
 	if ofDaemonSet {
-		full.Affinity = nil
+		full.Affinity = affinity
 	}
 	s.shared = newPodSpec(&full)
 	if len(names.specs) >= maxInterned {
@@ -97,6 +104,39 @@ func (s *podSpec) read(raw []byte, ofDaemonSet bool, names *interner) error {
 	}
 	names.specs[string(buf)] = s.shared
 	return nil
+}
+
+// ofAnyNode takes the node that a DaemonSet's pod is for out of its affinity. It
+// gives nil where nothing else is in there.
+func ofAnyNode(raw []byte) (a *corev1.Affinity, node string, err error) {
+	a = &corev1.Affinity{}
+	if err := a.Unmarshal(raw); err != nil {
+		return nil, "", fmt.Errorf("affinity: %w", err)
+	}
+	if n := a.NodeAffinity; n != nil && n.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		terms := n.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms
+		left := terms[:0]
+		for _, t := range terms {
+			for _, f := range t.MatchFields {
+				if f.Key == metav1.ObjectNameField && len(f.Values) == 1 {
+					node = f.Values[0]
+				}
+			}
+			if t.MatchFields = nil; len(t.MatchExpressions) > 0 {
+				left = append(left, t)
+			}
+		}
+		if n.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms = left; len(left) == 0 {
+			n.RequiredDuringSchedulingIgnoredDuringExecution = nil
+		}
+		if n.RequiredDuringSchedulingIgnoredDuringExecution == nil && len(n.PreferredDuringSchedulingIgnoredDuringExecution) == 0 {
+			a.NodeAffinity = nil
+		}
+	}
+	if a.NodeAffinity == nil && a.PodAffinity == nil && a.PodAntiAffinity == nil {
+		return nil, node, nil
+	}
+	return a, node, nil
 }
 
 // appendField writes the field again, so that equal specs give equal bytes.

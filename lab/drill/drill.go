@@ -272,6 +272,13 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 	if r.Machines, err = d.machines(ctx); err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		for _, c := range after[name].Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+				r.Machines = append(r.Machines, fmt.Sprintf("%s waits since %s: %s", name, after[name].CreationTimestamp.UTC().Format("15:04:05"), c.Message))
+			}
+		}
+	}
 	r.Outcome, r.Homes = map[string]Count{}, map[string][]string{}
 	for name, p := range after {
 		app := p.Labels[appLabel]

@@ -23,8 +23,12 @@ var (
 	StoreLayouts = [][]int{{2, 2}, {3, 1}, {1, 1, 1}, {2, 1, 1}, {2, 2, 2}, {1, 1, 1, 1}, {2, 2, 1, 1}, {1, 1, 1, 1, 1}, {2, 2, 2, 1, 1}}
 )
 
-// Patience is how long a write is tried until it counts as refused.
-const quorumPatience = 15 * time.Second
+// How long a write or read is tried until it counts as refused: an election takes a
+// second, servers of a store that lost others may take several.
+const (
+	etcdPatience  = 5 * time.Second
+	storePatience = 15 * time.Second
+)
 
 // Subset is what happened when some houses lost power.
 type Subset struct {
@@ -63,6 +67,10 @@ func Quorums(ctx context.Context, store bool, layout []int) ([]*Subset, error) {
 		w = model.Assemble(model.Facts{Clusters: []model.ClusterFacts{servers(q)}}, time.Now(), model.Options{})
 	}
 	a := survive.New(w)
+	patience := etcdPatience
+	if store {
+		patience = storePatience
+	}
 	list := []*Subset{}
 	// Each set differs from the one before by one house: that is one to switch.
 	for n := range 1 << len(layout) {
@@ -86,12 +94,12 @@ func Quorums(ctx context.Context, store bool, layout []int) ([]*Subset, error) {
 		if store {
 			s.Forecast, s.Why = v.ObjectStore[0].Outcome, v.ObjectStore[0].Why
 			s.MustWrite, s.MustRead = s.Forecast == model.Survives, s.Forecast <= model.Degraded
-			s.CanRead = q.CanRead(ctx, quorumPatience)
+			s.CanRead = q.CanRead(ctx, storePatience)
 		} else {
 			s.Forecast, s.Why = v.ControlPlane[0].Outcome, v.ControlPlane[0].Why
 			s.MustWrite = s.Forecast < model.Down
 		}
-		s.CanWrite = q.CanWrite(ctx, quorumPatience)
+		s.CanWrite = q.CanWrite(ctx, patience)
 		list = append(list, s)
 	}
 	return list, nil

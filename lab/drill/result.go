@@ -40,7 +40,7 @@ type Result struct {
 	Took      time.Duration
 	Wrong     []string // apps whose pending pods are not as forecast
 	Different []string // apps that differ in anything
-	Machines  []string // what Kubernetes made of them in the end
+	Machines  []string // what Kubernetes made of them in the end, and why pods wait
 	Chance    bool     // it is not the forecast, but one that is as likely
 
 	world *model.World // before

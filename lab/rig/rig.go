@@ -144,18 +144,25 @@ const (
 	lastPort  = 32000
 )
 
+// handed are the ports that rigs of this process were given: one that is chosen is
+// free until its component starts, and another rig must not choose it meanwhile.
+var handed sync.Map
+
 // choosePorts finds free ports, all held at once so that no two are the same.
 func (r *Rig) choosePorts(names ...string) error {
 	for _, name := range names {
 		var l net.Listener
 		var err error
-		for range 100 {
+		for range 1000 {
 			port := firstPort + rand.IntN(lastPort-firstPort)
+			if _, is := handed.LoadOrStore(port, true); is {
+				continue
+			}
 			if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 				break
 			}
 		}
-		if err != nil {
+		if l == nil {
 			return fmt.Errorf("no free port for %s: %w", name, err)
 		}
 		defer l.Close()
