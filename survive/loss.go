@@ -139,9 +139,14 @@ type step struct {
 // steps lists what happens, in its order.
 func (p *played) steps() []step {
 	leaving := p.leaving()
-	ofJob := map[string]int{} // pods it loses
+	ofJob := map[string]int{} // pods it loses, with those that it lost before
 	for _, l := range leaving {
 		ofJob[l.pod.fact.Owner.UID]++
+	}
+	for _, o := range p.state.cluster.pods {
+		if o.ends && o.fact.Owner.Kind == "Job" {
+			ofJob[o.fact.Owner.UID]++
+		}
 	}
 	steps := []step{}
 	for _, l := range leaving {
