@@ -26,8 +26,8 @@ var (
 // How long a write or read is tried until it counts as refused: an election takes a
 // second, servers of a store that lost others may take several.
 const (
-	etcdPatience  = 5 * time.Second
-	storePatience = 15 * time.Second
+	etcdPatience  = 8 * time.Second
+	storePatience = 30 * time.Second
 )
 
 // Subset is what happened when some houses lost power.

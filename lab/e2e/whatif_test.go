@@ -103,29 +103,26 @@ func TestVolumesGoAsForecast(t *testing.T) {
 	whole(e)
 }
 
-// Control planes and object stores: `lab drill --of etcd` and `--of minio` do all
-// sets of houses of many layouts, on real servers.
+// Control planes: `lab drill --of etcd` does all sets of houses of more layouts, and
+// `--of minio` those of object stores, on real servers.
 func TestQuorumGoesAsForecast(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		store  bool
-		layout []int
-	}{{false, []int{2, 1}}, {false, []int{1, 1, 1}}, {true, []int{1, 1, 1}}} {
-		list, err := drill.Quorums(within(t, 3*patience), c.store, c.layout)
+	for _, layout := range [][]int{{2, 1}, {1, 1, 1}} {
+		list, err := drill.Quorums(within(t, 3*patience), false, layout)
 		if err != nil {
 			t.Fatal(err)
 		}
 		writes := 0
 		for _, s := range list {
 			if !s.Right() {
-				t.Errorf("%v without %v: forecast %s (%s); written %v, read %v", s.Layout, s.Dark, s.Forecast, s.Why, s.CanWrite, s.CanRead)
+				t.Errorf("%v without %v: forecast %s (%s); written %v", s.Layout, s.Dark, s.Forecast, s.Why, s.CanWrite)
 			}
 			if s.CanWrite {
 				writes++
 			}
 		}
-		if len(list) != 1<<len(c.layout) || writes == 0 || writes == len(list) {
-			t.Errorf("%v: %d sets of houses, writes in %d", c.layout, len(list), writes)
+		if len(list) != 1<<len(layout) || writes == 0 || writes == len(list) {
+			t.Errorf("%v: %d sets of houses, writes in %d", layout, len(list), writes)
 		}
 	}
 }

@@ -218,7 +218,7 @@ func (q *Quorum) try(ctx context.Context, within time.Duration, do func(context.
 	defer cancel()
 	for {
 		for _, s := range q.alive() {
-			once, end := context.WithTimeout(ctx, 10*time.Second)
+			once, end := context.WithTimeout(ctx, 2*time.Second) // one that hangs must not be all that is tried
 			err := do(once, s)
 			end()
 			if err == nil {
