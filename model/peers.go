@@ -282,7 +282,8 @@ func (w *World) addPings() {
 			share := float64(lost[l.To]) / float64(sent[l.To])
 			l.Loss = &share
 		}
-		l.Problem = w.linkProblem(l)
+		// One ping of each machine is chance or a short outage, and no quality of the link.
+		l.Problem = w.linkProblem(l, lost[l.To] > l.Peers)
 	}
 }
 
@@ -293,8 +294,8 @@ func worsePath(a, b PathKind) bool {
 
 const highLoss = 0.1
 
-// linkProblem says what is wrong with a link that answers.
-func (w *World) linkProblem(l *Link) string {
+// linkProblem says what is wrong with a link; lossy, whether losses of pings count.
+func (w *World) linkProblem(l *Link, lossy bool) string {
 	if l.Answering == 0 {
 		return "no answer"
 	}
@@ -304,7 +305,7 @@ func (w *World) linkProblem(l *Link) string {
 		}
 	}
 	switch {
-	case l.Loss != nil && *l.Loss >= highLoss:
+	case lossy && l.Loss != nil && *l.Loss >= highLoss:
 		return fmt.Sprintf("%d %% of pings lost", int(*l.Loss*100+0.5))
 	default:
 		return ""

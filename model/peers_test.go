@@ -207,6 +207,24 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A link is lossy when its machines lost more than a ping each.
+func TestLossyLinks(t *testing.T) {
+	for lost, want := range map[int]string{0: "", 1: "", 2: "20 % of pings lost"} {
+		b := houses()
+		f := onTailnet(b)
+		for _, p := range f.Pings.Items {
+			if strings.HasPrefix(p.Peer, "id-flacq-") {
+				p.Sent, p.Lost = 10, lost
+			}
+		}
+		w := b.worldOn(f)
+		link := w.Links[slices.IndexFunc(w.Links, func(l *Link) bool { return l.To == "flacq" })]
+		if link.Problem != want || *link.Loss != float64(lost)/10 {
+			t.Errorf("%d of 10 lost: %q, %v", lost, link.Problem, *link.Loss)
+		}
+	}
+}
+
 func TestKeysThatRunOut(t *testing.T) {
 	b := houses()
 	f := onTailnet(b)

@@ -131,6 +131,7 @@ const (
 	FixSelector   FixKind = "selector"   // let a workload run on other machines
 	FixVolume     FixKind = "volume"     // a volume that can be used elsewhere
 	FixVoter      FixKind = "voter"      // move or add etcd members
+	FixServer     FixKind = "server"     // a server of the object store, in another site
 	FixMachine    FixKind = "machine"    // one machine more
 )
 

@@ -201,7 +201,7 @@ func (w *World) addWays(f *WayFacts, staleAfter time.Duration) {
 		}
 	}
 	for _, l := range links {
-		l.Problem = w.linkProblem(l)
+		l.Problem = w.linkProblem(l, true)
 	}
 }
 

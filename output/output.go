@@ -157,8 +157,18 @@ func nagios(w *model.World) string {
 			down++
 		}
 	}
-	return fmt.Sprintf("GEOTOP %s - %s | sites=%d;;;0 sites_dark=%d;;1;0 nodes=%d;;;0 nodes_ready=%d;;;0 pods=%d;;;0 pods_ready=%d;;;0 workloads_down=%d;;1;0",
-		strings.ToUpper(w.Status.String()), strings.ReplaceAll(summary(w), "|", "/"), len(w.Sites), dark, len(w.Nodes), ready, pods, podsReady, down)
+	needed := "U" // unknown, to such monitors
+	if len(w.Verdicts) > 0 {
+		n := 0
+		for _, v := range w.Verdicts {
+			if v.Outcome >= model.Down {
+				n++
+			}
+		}
+		needed = fmt.Sprint(n)
+	}
+	return fmt.Sprintf("GEOTOP %s - %s | sites=%d;;;0 sites_dark=%d;;1;0 sites_needed=%s;;;0 nodes=%d;;;0 nodes_ready=%d;;;0 pods=%d;;;0 pods_ready=%d;;;0 workloads_down=%d;;1;0",
+		strings.ToUpper(w.Status.String()), strings.ReplaceAll(summary(w), "|", "/"), len(w.Sites), dark, needed, len(w.Nodes), ready, pods, podsReady, down)
 }
 
 // summary is the state in one sentence.

@@ -51,6 +51,9 @@ func (a *Analysis) changes(verdicts []*model.Verdict) []*change {
 		for _, l := range ills(func(v *model.Verdict) []model.PartVerdict { return v.ControlPlane }) {
 			list = append(list, c.forQuorum(l)...)
 		}
+		for _, l := range ills(func(v *model.Verdict) []model.PartVerdict { return v.ObjectStore }) {
+			list = append(list, c.forStore(l)...)
+		}
 	}
 	return list
 }
@@ -206,6 +209,45 @@ func (c *cluster) forHanging(worth int) []*change {
 	return []*change{{fix, worth, func(w *model.World) *model.World {
 		return w.WithSetting(c.model.Name, model.SettingPodDeletion, model.FreesBoth)
 	}}}
+}
+
+// forStore is a server of the store in a house with fewer of them. Sets are as large
+// as they were made, so a server more would not help.
+func (c *cluster) forStore(l *ill) []*change {
+	at := slices.IndexFunc(c.world.Stores, func(f *model.StoreFacts) bool {
+		return f.Cluster == l.cluster && model.SourceStore+"/"+f.Target == l.object
+	})
+	if at < 0 || c.world.Stores[at].MinIO == nil {
+		return nil
+	}
+	servers := c.world.Stores[at].MinIO.Servers
+	in := map[string]int{}
+	for _, s := range servers {
+		in[s.Site]++
+	}
+	list, moved := []*change{}, map[string]bool{}
+	for i, s := range servers {
+		if s.Site == "" || moved[s.Site] {
+			continue
+		}
+		moved[s.Site] = true
+		for _, to := range c.world.Sites {
+			if to.LastKnown == model.SiteDark || to.Name == model.UnknownSite || in[s.Site] <= in[to.Name]+1 {
+				continue
+			}
+			words := fmt.Sprintf("move %s from %s to %s", s.Endpoint, s.Site, to.Name)
+			list = append(list, l.change(model.FixServer, words, "with its drives, or let them heal there", func(w *model.World) *model.World {
+				return edited(w, func(w *model.World) {
+					w.Stores = with(w.Stores, at, func(f *model.StoreFacts) {
+						m := *f.MinIO
+						m.Servers = with(m.Servers, i, func(s *model.StoreServer) { s.Site, s.Node = to.Name, "" })
+						f.MinIO = &m
+					})
+				})
+			}))
+		}
+	}
+	return list
 }
 
 // forRoom is a machine more, in each of the sites.

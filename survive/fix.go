@@ -75,7 +75,7 @@ func Advise(verdicts []*model.Verdict, fixes []*model.Fix) {
 // effort ranks kinds of changes that gain the same.
 var effort = map[model.FixKind]int{
 	model.FixBackup: 0, model.FixPolicy: 1, model.FixMoveCopy: 2, model.FixCopy: 3, model.FixSpread: 4, model.FixReplicas: 5, model.FixConstraint: 6,
-	model.FixSelector: 7, model.FixVolume: 8, model.FixVoter: 9, model.FixMachine: 10,
+	model.FixSelector: 7, model.FixVolume: 8, model.FixVoter: 9, model.FixServer: 10, model.FixMachine: 11,
 }
 
 // tried is a change and what came of it.

@@ -131,6 +131,15 @@ func TestFixes(t *testing.T) {
 			b.app("ReplicaSet", "c", cpu(3000), "h2-0")
 			return b
 		}, "machine site/h0: one machine more, with 4 CPUs and 8 GiB"},
+		"half of the store in one house": {func() *town {
+			b := newTown(5, 2)
+			cluster := &model.StoreCluster{Mode: "online", Parity: 2}
+			for _, n := range []string{"h0-0", "h0-1", "h1-0", "h2-0"} {
+				cluster.Servers = append(cluster.Servers, &model.StoreServer{Endpoint: n + ":9000", Online: true, Drives: []model.StoreDrive{{State: "ok"}}})
+			}
+			b.stores = []model.StoreFacts{{Cluster: "c", Target: "default", Source: ok("store/default"), MinIO: cluster}}
+			return b
+		}, "server store/default: move h0-0:9000 from h0 to h3 (1 better, 0 worse)"},
 		"nothing": {func() *town { return newTown(3, 1) }, ""},
 	} {
 		_, fixes := survive.Ask(c.build().world(), 100)
