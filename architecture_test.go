@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"text":                   {},
 	"themes":                 {},
 	"keymap":                 {},
+	"actions":                {"model", "survive", "text"},
 	"collectors":             {"model"},
 	"collectors/kube":        {"collectors", "model"},
 	"collectors/links":       {"collectors", "model"},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "survive", "themes", "ui", "view"},
+	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "survive", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

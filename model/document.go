@@ -57,6 +57,7 @@ type document struct {
 	Volumes       []*Volume           `json:"volumes"`
 	Backups       backupsJSON         `json:"backups"`
 	Persistent    []*PersistentVolume `json:"persistentVolumes"`
+	Plans         []*PlanRun          `json:"plans"`
 	Longhorn      longhornJSON        `json:"longhorn"`
 	Workloads     []*Workload         `json:"workloads"`
 	Pods          []*podJSON          `json:"pods"`
@@ -148,6 +149,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Verdicts:      list(w.Verdicts),
 		Fixes:         list(w.Fixes),
 		Persistent:    list(w.PersistentVolumes),
+		Plans:         list(w.Plans),
 		Volumes:       list(w.Volumes),
 		Backups:       backupsJSON{Targets: list(w.BackupTargets), Stores: list(w.Stores), List: list(w.Backups), Jobs: list(w.RecurringJobs), Volumes: []*BackupVolume{}, System: []*SystemBackup{}, Etcd: list(w.EtcdSnapshots)},
 		Longhorn:      longhornJSON{Nodes: list(w.StorageNodes), Engines: []*Engine{}, Orphans: []*Replica{}, Snapshots: []*Snapshot{}, Settings: []*Setting{}},
@@ -401,6 +403,7 @@ func (d *document) cluster(c *Cluster) ClusterFacts {
 	f.Longhorn = d.longhorn(c.Name, source)
 	f.EtcdSnapshots = Section[EtcdSnapshot]{source(SourceEtcdSnapshots), of(d.Backups.Etcd, c.Name, func(s *EtcdSnapshot) string { return s.Cluster })}
 	f.PersistentVolumes = Section[PersistentVolume]{source(SourcePersistentVolumes), of(d.Persistent, c.Name, func(v *PersistentVolume) string { return v.Cluster })}
+	f.Plans = Section[PlanRun]{source(SourcePlans), of(d.Plans, c.Name, func(r *PlanRun) string { return r.Plan.Cluster })}
 	for _, n := range d.Nodes {
 		if n.Cluster == c.Name {
 			f.Nodes.Items = append(f.Nodes.Items, n.NodeFact)

@@ -32,6 +32,7 @@ func (w *World) judge() {
 	w.judgeStorage()
 	w.judgeStores()
 	w.judgePeers()
+	w.judgePlans()
 	w.hint()
 	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return cmp.Compare(b.Severity, a.Severity) })
 	for _, r := range w.Reasons {

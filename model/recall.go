@@ -69,6 +69,7 @@ func (f *ClusterFacts) recall(old *ClusterFacts) {
 	recall(&l.Settings, ol.Settings)
 	recall(&f.EtcdSnapshots, old.EtcdSnapshots)
 	recall(&f.PersistentVolumes, old.PersistentVolumes)
+	recall(&f.Plans, old.Plans)
 	for i := range f.Controllers {
 		for _, s := range old.Controllers {
 			if s.Source.Name == f.Controllers[i].Source.Name {

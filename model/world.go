@@ -39,6 +39,7 @@ type ClusterFacts struct {
 	// EtcdSnapshots are k3s's.
 	EtcdSnapshots     Section[EtcdSnapshot]
 	PersistentVolumes Section[PersistentVolume]
+	Plans             Section[PlanRun]
 }
 
 // sources lists the cluster's sources in the order they are shown.
@@ -47,7 +48,7 @@ func (f *ClusterFacts) sources() []Source {
 	for _, c := range f.Controllers {
 		list = append(list, c.Source)
 	}
-	list = append(list, f.APIServers.Source, f.PersistentVolumes.Source, f.EtcdSnapshots.Source)
+	list = append(list, f.APIServers.Source, f.PersistentVolumes.Source, f.EtcdSnapshots.Source, f.Plans.Source)
 	for _, e := range f.Events {
 		list = append(list, e.Source)
 	}
@@ -78,6 +79,9 @@ type World struct {
 	Events    []*Event    // newest first
 
 	PersistentVolumes []*PersistentVolume
+
+	// Plans are those under way, or left before their end.
+	Plans []*PlanRun
 
 	StorageNodes  []*StorageNode
 	Backups       []*Backup // newest first
@@ -139,6 +143,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		w.addLonghorn(&f.Clusters[i])
 		w.addEtcdSnapshots(&f.Clusters[i])
 		w.addEvents(&f.Clusters[i])
+		w.addPlans(&f.Clusters[i])
 	}
 	w.finishSites(nodeSource)
 	for i := range f.Clusters {

@@ -26,6 +26,7 @@ var purposes = map[string]string{
 	model.SourceControl:           "the machines of the tailnet, without a daemon here",
 	model.SourcePersistentVolumes: "where pods with volumes may run",
 	model.SourceEtcdSnapshots:     "backups of the control plane",
+	model.SourcePlans:             "what geotop is doing here, or left undone",
 	model.SourceSettings:          "what Longhorn goes by",
 	model.SourceRecurringJobs:     "what is backed up, and when", model.SourceStore: "whether backups are in the bucket",
 }

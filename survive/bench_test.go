@@ -24,6 +24,25 @@ func BenchmarkEach(b *testing.B) {
 	}
 }
 
+// After one pod changed: what is read of the World anew, and one house lost.
+func BenchmarkOne(b *testing.B) {
+	w, err := still.Of(b.Context(), "big", 1, time.Minute)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			survive.New(w)
+		}
+	})
+	a := survive.New(w)
+	b.Run("house", func(b *testing.B) {
+		for b.Loop() {
+			a.Of(w.Sites[7].Name)
+		}
+	})
+}
+
 // A large cluster that is full: everything that is lost waits.
 func BenchmarkFull(b *testing.B) {
 	t := newTown(50, 20)

@@ -105,6 +105,7 @@ func newCommand() *cobra.Command {
 	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
 	registerCompletions(cmd)
 	cmd.AddCommand(newWhatIf(f), newLinks(f), newDoctor(f), newVersion())
+	addActions(cmd, f)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
 	return cmd
 }

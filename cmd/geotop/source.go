@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/geotop/geotop/actions"
 	"github.com/geotop/geotop/collectors"
 	"github.com/geotop/geotop/collectors/kube"
 	"github.com/geotop/geotop/collectors/links"
@@ -33,6 +34,7 @@ import (
 type source struct {
 	run     func(ctx context.Context) // nil when nothing has to run
 	judge   *judge
+	api     actions.API // nil where nothing can be changed
 	changed <-chan struct{}
 	world   func() *model.World
 }
@@ -175,7 +177,7 @@ func live(p parts, opt model.Options) (*source, error) {
 	}
 	set := collectors.NewSet(list...)
 	judge := &judge{tries: p.tries}
-	return &source{run: set.Run, judge: judge, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
+	return &source{run: set.Run, judge: judge, api: c, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {

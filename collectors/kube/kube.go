@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -52,6 +53,7 @@ type Collector struct {
 	persistent  *mirror[model.PersistentVolume]
 	longhorn    *longhorn
 	k3s         *k3s
+	plans       *mirror[model.PlanRun]
 }
 
 // New makes a collector; it connects when Run is called.
@@ -94,6 +96,7 @@ func New(cfg Config) (*Collector, error) {
 	c.usage = newUsagePoller(a)
 	c.longhorn = newLonghorn(a, cfg.Name, cfg.LonghornNamespace)
 	c.k3s = newK3s(a, cfg.Name)
+	c.plans = newPlans(a, cfg.Name)
 	return c, nil
 }
 
@@ -163,7 +166,7 @@ func (c *Collector) addEvents(cluster string) {
 func (c *Collector) Run(ctx context.Context, changed func()) {
 	c.api.changed = changed
 	defer c.api.close()
-	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.persistent.run, c.longhorn.run, c.k3s.run}
+	runs := []func(context.Context){c.api.watchHealth, c.nodes.run, c.leases.run, c.podsAfterNodes, c.servers.run, c.usage.run, c.persistent.run, c.longhorn.run, c.k3s.run, c.plans.run}
 	for _, m := range c.controllers {
 		runs = append(runs, m.run)
 	}
@@ -208,6 +211,27 @@ func (c *Collector) Secret(ctx context.Context, name string) (map[string][]byte,
 	return s.Data, nil
 }
 
+// Request sends one request to the server in use and gives the body of its answer.
+// It is what changes to the cluster go through; the collector itself only reads.
+func (c *Collector) Request(ctx context.Context, method, path string, query url.Values, contentType string, body []byte) ([]byte, error) {
+	ctx, cancel := c.api.bind(ctx)
+	defer cancel()
+	req := c.api.server().client.Verb(method).AbsPath(path).MaxRetries(0).SetHeader("Accept", "application/json")
+	for key, values := range query {
+		for _, v := range values {
+			req = req.Param(key, v)
+		}
+	}
+	if body != nil {
+		req = req.SetHeader("Content-Type", contentType).Body(body)
+	}
+	answer, err := req.Do(ctx).Raw()
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	return answer, nil
+}
+
 // elsewhere lists where other API servers may be: those the cluster tells of,
 // those we were told, and the nodes of the control plane.
 func (c *Collector) elsewhere() []string {
@@ -230,7 +254,7 @@ func (c *Collector) Facts(f *model.Facts) {
 	facts := model.ClusterFacts{
 		Name: c.name, Server: c.api.server().url, Configured: c.api.primary.url, Version: version, API: server,
 		Nodes: c.nodes.section(server), Leases: c.leases.section(server), Pods: c.pods.section(server),
-		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server), EtcdSnapshots: c.k3s.facts(server), PersistentVolumes: c.persistent.section(server),
+		NodeUsage: c.usage.section(server), Longhorn: c.longhorn.facts(server), EtcdSnapshots: c.k3s.facts(server), PersistentVolumes: c.persistent.section(server), Plans: c.plans.section(server),
 	}
 	for _, m := range c.controllers {
 		facts.Controllers = append(facts.Controllers, m.section(server))

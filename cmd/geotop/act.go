@@ -1,0 +1,362 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/term"
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/geotop/geotop/actions"
+	"github.com/geotop/geotop/collectors/memory"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/output"
+)
+
+// act is how an action is asked for on the command line.
+type act struct {
+	*flags
+	dryRun, yes bool
+	override    string // the name typed to have a guarded plan done
+}
+
+// planner plans what an action does to what its arguments name.
+type planner func(w *model.World, args []string) (*model.Plan, error)
+
+// one is the planner of an action on one target.
+func one(plan func(*model.World, string) (*model.Plan, error)) planner {
+	return func(w *model.World, args []string) (*model.Plan, error) { return plan(w, args[0]) }
+}
+
+// verb is an action as a command.
+type verb struct {
+	use, short, long, example string
+	args                      cobra.PositionalArgs
+	plan                      planner
+}
+
+// verbs are the actions that are commands; each is planned only by geotop plan.
+func verbs() []verb {
+	const target = "SITE|node/NAME"
+	return []verb{
+		{"cordon " + target, "let no new pods onto a house or a machine", "", "  geotop cordon moka\n  geotop cordon node/moka-1 --dry-run", cobra.ExactArgs(1), one(actions.Cordon)},
+		{"uncordon " + target, "let pods onto a house or a machine again", "", "  geotop uncordon moka", cobra.ExactArgs(1), one(actions.Uncordon)},
+		{"drain " + target, "cordon a house or a machine and have its pods go elsewhere", "drain cordons all machines, then evicts their pods, budgets respected: machines\nthat are no servers first, those with an etcd member last.",
+			"  geotop drain moka\n  geotop drain node/moka-1 --yes", cobra.ExactArgs(1), one(actions.Drain)},
+	}
+}
+
+// addActions adds the commands that change the cluster.
+func addActions(cmd *cobra.Command, f *flags) {
+	plan := newPlan(f)
+	for _, v := range verbs() {
+		cmd.AddCommand(v.command(f, false))
+		plan.AddCommand(v.command(f, true))
+	}
+	cmd.AddCommand(plan, newAudit(f))
+}
+
+// command is the verb; with only, one that plans and does nothing.
+func (v verb) command(f *flags, only bool) *cobra.Command {
+	a := &act{flags: f, dryRun: only}
+	cmd := &cobra.Command{
+		Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: v.args,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.run(cmd, v.plan, args) },
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	if only {
+		cmd.Short, cmd.Long, cmd.Example = "what it would come to: "+v.short, "", ""
+		return cmd
+	}
+	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVarP(&a.yes, "yes", "y", false, "do not ask")
+	cmd.Flags().StringVar(&a.override, "override", "", "`name` of the house or machine: do it although it had better not be done")
+	return cmd
+}
+
+// run plans, checks, shows, asks and does.
+func (a *act) run(cmd *cobra.Command, plan planner, args []string) error {
+	if !a.dryRun && !a.yes && a.override == "" && !term.IsTerminal(os.Stdin.Fd()) {
+		return usage("there is no terminal to ask on: say --yes, or --dry-run")
+	}
+	src, err := a.open(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	if src.api == nil && !a.dryRun {
+		return usage("what comes from a file cannot be changed")
+	}
+	ctx := cmd.Context()
+	defer src.start(ctx)()
+	w, err := a.look(ctx, src)
+	if err != nil {
+		return err
+	}
+	runner := a.runner(src)
+	p, err := plan(w, args)
+	if err == nil && src.api != nil {
+		err = actions.Check(ctx, src.api, p)
+	}
+	if err != nil {
+		return a.refused(cmd, runner, p, err)
+	}
+	if err := a.show(cmd.OutOrStdout(), p); err != nil || a.dryRun {
+		return err
+	}
+	if err := a.agree(cmd, p); err != nil {
+		runner.Refused(p, err)
+		return err
+	}
+	return a.result(a.report(cmd, runner).Run(ctx, p, nil))
+}
+
+// look waits for a World to plan by.
+func (a *act) look(ctx context.Context, src *source) (*model.World, error) {
+	w, err := a.settled(ctx, src)
+	if err == nil && !w.Looked() {
+		err = a.verdict(w, w)
+	}
+	return w, err
+}
+
+// refused says why there is no plan.
+func (a *act) refused(cmd *cobra.Command, runner *actions.Runner, p *model.Plan, err error) error {
+	var r *actions.RefusedError
+	switch {
+	case !errors.As(err, &r):
+		return &exitError{exitFailed, err}
+	case r.Nothing:
+		fmt.Fprintln(cmd.ErrOrStderr(), "geotop:", r)
+		return nil
+	case r.Unknown:
+		return usage("%w", err)
+	}
+	if p != nil && !a.dryRun {
+		runner.Refused(p, err)
+	}
+	return &exitError{exitFailed, err}
+}
+
+// show prints the plan.
+func (a *act) show(out io.Writer, p *model.Plan) error {
+	switch a.format {
+	case "json":
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(p)
+	case "yaml":
+		b, err := yaml.Marshal(p)
+		if err == nil {
+			_, err = out.Write(b)
+		}
+		return err
+	case "", "table", "wide":
+		return output.Plan(out, p, a.format == "wide")
+	default:
+		return usage("-o %s is not for plans; there are table, wide, json, yaml", a.format)
+	}
+}
+
+// agree asks the operator, or takes what the flags say.
+func (a *act) agree(cmd *cobra.Command, p *model.Plan) error {
+	guarded := len(p.Guards) > 0
+	switch {
+	case a.override != "":
+		if a.override != p.Confirm && p.Confirm != "" {
+			return usage("--override is %q, and the plan is about %q", a.override, p.Confirm)
+		}
+		return nil
+	case a.yes && !guarded:
+		return nil
+	case a.yes || !term.IsTerminal(os.Stdin.Fd()):
+		return &exitError{exitFailed, fmt.Errorf("not done: %s; --override %s has it done nevertheless", strings.Join(p.Guards, "; "), p.Confirm)}
+	}
+	question, want := "Do it? [y/N] ", "y"
+	if p.Wide() {
+		question, want = "Type "+p.Confirm+" to have it done: ", p.Confirm
+	}
+	fmt.Fprint(cmd.ErrOrStderr(), question)
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+	if strings.TrimSpace(answer) != want {
+		return &exitError{exitFailed, errors.New("not done")}
+	}
+	return nil
+}
+
+// runner carries out plans on the source's cluster.
+func (f *flags) runner(src *source) *actions.Runner {
+	return &actions.Runner{API: src.api, World: src.World, Who: whoAmI(), Audit: f.auditLog(), Now: time.Now}
+}
+
+// auditLog is the log of this account; nil where there is no place for one, and
+// for demos.
+func (f *flags) auditLog() *actions.Audit {
+	dir, err := memory.Dir()
+	if err != nil || f.demo != "" {
+		return nil
+	}
+	return actions.OpenAudit(dir)
+}
+
+// whoAmI is user@machine.
+func whoAmI() string {
+	name, host := "somebody", "somewhere"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return model.Clean(name+"@"+host, 120)
+}
+
+// report has the runner's progress written as lines to stderr.
+func (a *act) report(cmd *cobra.Command, r *actions.Runner) *actions.Runner {
+	out, said := cmd.ErrOrStderr(), map[string]bool{}
+	r.Tell = func(p *model.Plan) {
+		for _, s := range p.Steps {
+			line := stepLine(s)
+			if line != "" && !said[line] {
+				said[line] = true
+				fmt.Fprintln(out, line)
+			}
+		}
+	}
+	return r
+}
+
+// stepLine is what there is to say of a step; "" before it begins.
+func stepLine(s *model.Step) string {
+	if s.State == model.StepWaits {
+		return ""
+	}
+	line := fmt.Sprintf("%-7s %s", s.State, s.Text)
+	if s.Note != "" {
+		line += ": " + s.Note
+	}
+	return model.Strip(line)
+}
+
+// result turns what became of a plan into the exit code.
+func (a *act) result(err error) error {
+	var r *actions.RefusedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &r) && r.Unknown:
+		return usage("%w", err)
+	default:
+		return &exitError{exitFailed, fmt.Errorf("%w; geotop plan shows what is left, geotop plan finish or undo goes on", err)}
+	}
+}
+
+// newPlan shows plans, and goes on with the one that was left.
+func newPlan(f *flags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "what an action would do; the plan that is under way or was left",
+		Long: `plan says what an action would do, what follows from it and what stands in its
+way, and changes nothing. Without an action it shows the plan that is under way
+in the cluster, or was left before its end, by whatever geotop.`,
+		Example: `  geotop plan drain moka
+  geotop plan
+  geotop plan undo`,
+		Args: f.noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			a := &act{flags: f, dryRun: true}
+			src, err := f.open(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			defer src.start(cmd.Context())()
+			w, err := a.look(cmd.Context(), src)
+			if err != nil {
+				return err
+			}
+			if len(w.Plans) == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "geotop: no plan is under way, and none was left")
+				return nil
+			}
+			for _, r := range w.Plans {
+				if err := a.show(cmd.OutOrStdout(), &r.Plan); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.ErrOrStderr(), "geotop:", r.State(w.At))
+			}
+			return nil
+		},
+	}
+	for _, v := range []struct {
+		name, short string
+		do          func(context.Context, *actions.Runner) error
+	}{
+		{"finish", "go on with the plan that was left", func(ctx context.Context, r *actions.Runner) error { return r.Resume(ctx, false, nil) }},
+		{"undo", "take back what was done of the plan that was left", func(ctx context.Context, r *actions.Runner) error { return r.Resume(ctx, true, nil) }},
+		{"forget", "leave the cluster as it is, and forget the plan", func(ctx context.Context, r *actions.Runner) error { return r.Forget(ctx) }},
+	} {
+		a := &act{flags: f}
+		sub := &cobra.Command{Use: v.name, Short: v.short, Args: f.noArguments, RunE: func(cmd *cobra.Command, _ []string) error {
+			src, err := f.open(cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			if src.api == nil {
+				return usage("what comes from a file cannot be changed")
+			}
+			defer src.start(cmd.Context())()
+			if _, err := a.look(cmd.Context(), src); err != nil {
+				return err
+			}
+			return a.result(v.do(cmd.Context(), a.report(cmd, f.runner(src))))
+		}}
+		cmd.AddCommand(sub)
+	}
+	return cmd
+}
+
+// newAudit prints the log of what was attempted.
+func newAudit(f *flags) *cobra.Command {
+	most := 50
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "what was changed from this account, and what was tried",
+		Args:  f.noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log := f.auditLog()
+			if log == nil {
+				return usage("there is no audit log here")
+			}
+			entries, err := log.Read(most)
+			if err != nil {
+				return &exitError{exitFailed, err}
+			}
+			if f.format == "json" {
+				for _, e := range entries {
+					if err := json.NewEncoder(cmd.OutOrStdout()).Encode(e); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			for _, e := range entries {
+				line := fmt.Sprintf("%s  %-7s %-6s %s %s  %d/%d  %s", e.At.Local().Format("2006-01-02 15:04:05"), e.Result, e.How, e.Action, e.Target, e.Done, e.Steps, e.User)
+				if e.Error != "" {
+					line += "  " + e.Error
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), model.Strip(line))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&most, "last", most, "so `many` of the newest")
+	return cmd
+}
