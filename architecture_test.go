@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"survive":                {"model"},
 	"view":                   {"model", "text", "themes"},
 	"output":                 {"model", "text", "themes", "view"},
-	"ui":                     {"keymap", "model", "text", "themes", "view"},
+	"ui":                     {"actions", "keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
 	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "survive", "themes", "ui", "view"},
 }

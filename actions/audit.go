@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type Audit struct {
 	file string
 	mu   sync.Mutex
+	kept []Entry // without a file
 }
 
 // Entry is one line of the audit log.
@@ -40,8 +42,8 @@ type Entry struct {
 // OpenAudit keeps the log in a folder, made when there is something to write.
 func OpenAudit(folder string) *Audit { return &Audit{file: filepath.Join(folder, "audit.jsonl")} }
 
-// File is where the log is.
-func (a *Audit) File() string { return a.file }
+// MemoryAudit is a log that is gone with the process: a demo's.
+func MemoryAudit() *Audit { return &Audit{} }
 
 // Write adds a line.
 func (a *Audit) Write(e Entry) error {
@@ -50,6 +52,10 @@ func (a *Audit) Write(e Entry) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.file == "" {
+		a.kept = append(a.kept, e)
+		return nil
+	}
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -68,6 +74,11 @@ func (a *Audit) Write(e Entry) error {
 // Read gives the newest entries, the newest last. Lines that are no entries are
 // passed over. No file is no entries.
 func (a *Audit) Read(most int) ([]Entry, error) {
+	if a.file == "" {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return slices.Clone(a.kept[max(0, len(a.kept)-most):]), nil
+	}
 	f, err := os.Open(a.file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -30,11 +30,12 @@ type request struct {
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := negotiate(r.Header.Get("Accept"))
+	path := strings.Trim(r.URL.Path, "/")
 	if r.Method != http.MethodGet {
-		a.fail(w, c, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "the demo's API is read-only")
+		a.write(w, r, path)
 		return
 	}
-	switch path := strings.Trim(r.URL.Path, "/"); path {
+	switch path {
 	case "readyz", "livez", "healthz":
 		fmt.Fprint(w, "ok")
 	case "version":

@@ -36,6 +36,7 @@ type Demo struct {
 	running time.Time // wall clock when Run began; zero when it does not run
 	base    time.Time // the demo clock then
 	lost    chan struct{}
+	sooner  chan struct{} // something was planned for sooner than Run knows
 }
 
 // New makes the scenario's cluster at its first moment; "" is "weak".
@@ -45,7 +46,7 @@ func New(name string, seed uint64) (*Demo, error) {
 	}
 	for _, sc := range scenarios {
 		if sc.Name == name {
-			d := &Demo{scenario: sc, seed: seed, store: newStore(), now: start.Add(-history), lost: make(chan struct{})}
+			d := &Demo{scenario: sc, seed: seed, store: newStore(), now: start.Add(-history), lost: make(chan struct{}), sooner: make(chan struct{}, 1)}
 			d.sim = newSim(d)
 			sc.build(d.sim)
 			d.Advance(start)
@@ -108,10 +109,19 @@ func (d *Demo) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-d.sooner:
 		case <-timer.C:
 		}
 		d.Advance(d.Now())
 		timer.Reset(max(10*time.Millisecond, d.sim.next().Sub(d.Now())))
+	}
+}
+
+// wake has Run look again what is due.
+func (d *Demo) wake() {
+	select {
+	case d.sooner <- struct{}{}:
+	default:
 	}
 }
 

@@ -54,6 +54,17 @@ const (
 	Accept       Action = "accept" // of a question
 	Clear        Action = "clear"  // of the filter being typed
 	Done         Action = "done"   // with typing the filter
+	Menu         Action = "menu"
+	Pick         Action = "menu.pick"
+	Cordon       Action = "cordon"
+	Uncordon     Action = "uncordon"
+	Drain        Action = "drain"
+	Plans        Action = "plans"
+	Agree        Action = "plan.agree"
+	Stop         Action = "plan.stop"
+	Finish       Action = "plan.finish"
+	Undo         Action = "plan.undo"
+	Forget       Action = "plan.forget"
 )
 
 // Scope is where a binding applies. Scopes are asked from the innermost out.
@@ -66,10 +77,13 @@ const (
 	Page     Scope = "in details and help"
 	Filtered Scope = "while typing a filter"
 	Question Scope = "in a question"
+	Choice   Scope = "in the menu of actions"
+	Plan     Scope = "in a plan"
+	Typed    Scope = "while typing a name to agree"
 )
 
 // Scopes lists all scopes in the order help shows them.
-var Scopes = []Scope{Global, List, Page, Filtered, Question}
+var Scopes = []Scope{Global, List, Page, Filtered, Choice, Plan, Typed, Question}
 
 // Binding is one entry of the table. Keys are as Bubble Tea spells them; the
 // first is the one shown.
@@ -100,6 +114,7 @@ func Default() *Map {
 		{Pods, Global, []string{"7"}, "pods", ""},
 		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},
 		{WhatIf, Global, []string{"9", "x"}, "what if: what breaks when a house goes dark", ""},
+		{Plans, Global, []string{"0"}, "the plan under way, or left; then what was done from here", ""},
 		{NextPane, Global, []string{"tab"}, "next pane", ""},
 		{Previous, Global, []string{"-"}, "the pane before this one", ""},
 		{NextSite, Global, []string{"]", "right"}, "show only the next site", ""},
@@ -118,6 +133,10 @@ func Default() *Map {
 		{Reverse, List, []string{"O"}, "sort the other way round", ""},
 		{Columns, List, []string{"w"}, "more or fewer columns", ""},
 		{Mark, List, []string{"m"}, "in What if: mark houses, to lose them together", ""},
+		{Menu, List, []string{"a"}, "actions: all that can be done to this row", "actions"},
+		{Cordon, List, []string{"c"}, "cordon this machine, or this house", ""},
+		{Uncordon, List, []string{"u"}, "uncordon it", ""},
+		{Drain, List, []string{"D"}, "drain this machine, or this house", ""},
 		{Down, List, []string{"j", "down"}, "down", ""},
 		{Up, List, []string{"k", "up"}, "up", ""},
 		{PageDown, List, []string{".", "pgdown", "space"}, "a page down", ""},
@@ -131,6 +150,24 @@ func Default() *Map {
 		{PageUp, Page, []string{",", "pgup"}, "a page up", ""},
 		{Top, Page, []string{"g", "home"}, "to the top", ""},
 		{Bottom, Page, []string{"G", "end"}, "to the end", ""},
+
+		{Open, Choice, []string{"enter"}, "plan this one; nothing is done yet", "plan"},
+		{Pick, Choice, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, "plan that one", ""},
+		{Down, Choice, []string{"j", "down"}, "down", ""},
+		{Up, Choice, []string{"k", "up"}, "up", ""},
+
+		{Agree, Plan, []string{"y"}, "have it done", "do it"},
+		{Stop, Plan, []string{"s"}, "stop after what is under way", "stop"},
+		{Finish, Plan, []string{"f"}, "finish a plan that was left", "finish"},
+		{Undo, Plan, []string{"u"}, "undo a plan that was left", "undo"},
+		{Forget, Plan, []string{"F"}, "forget a plan that was left; the cluster stays as it is", "forget"},
+		{Down, Plan, []string{"j", "down"}, "down", ""},
+		{Up, Plan, []string{"k", "up"}, "up", ""},
+		{PageDown, Plan, []string{".", "pgdown", "space"}, "a page down", ""},
+		{PageUp, Plan, []string{",", "pgup"}, "a page up", ""},
+
+		{Done, Typed, []string{"enter"}, "agree, if the name is right", "agree"},
+		{Clear, Typed, []string{"esc"}, "leave it", "leave"},
 
 		{Done, Filtered, []string{"enter", "down", "tab"}, "keep the filter", "keep"},
 		{Clear, Filtered, []string{"esc"}, "clear the filter", "clear"},

@@ -40,6 +40,8 @@ type Config struct {
 	NoQuery bool          // send no questions to the terminal
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
+	// Actor carries out changes; nil where nothing can be changed.
+	Actor Actor
 }
 
 // tick is how often ages on the screen move on by themselves; slowTick with more
@@ -75,6 +77,10 @@ type App struct {
 	write         bool
 	filter        *filterInput // nil unless a filter is being typed
 	question      *question    // nil unless one is open
+	typed         *typedName   // nil unless a name is being typed to agree
+	job           *running     // the plan carried out from here, or the last one
+	awaiting      bool         // for news of it
+	key           string       // pressed last
 	note          string       // a word in the footer until the next key
 	marked        []string     // sites to lose together
 	together      *model.Verdict
@@ -170,6 +176,16 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
 	case lostMsg:
 		a.adoptLoss(msg.verdict)
+	case checkedMsg:
+		cmd = a.adoptCheck(msg)
+	case armedMsg:
+		msg.screen.armed = true
+	case progressMsg:
+		cmd = a.adoptProgress(msg.plan)
+	case ranMsg:
+		a.adoptEnd(msg)
+	case logMsg:
+		a.adoptLog(msg)
 	case gateMsg:
 		return a, a.await()
 	case tea.WindowSizeMsg:
@@ -208,6 +224,9 @@ func (a *App) View() tea.View {
 	v.WindowTitle = a.windowTitle()
 	if a.filter != nil && a.height >= minHeight && a.width >= minWidth {
 		v.Cursor = tea.NewCursor(a.filter.cursor(a.width), a.height-1)
+	}
+	if a.typed != nil && a.height >= minHeight && a.width >= minWidth {
+		v.Cursor = tea.NewCursor(a.typed.cursor(a.width), a.height-1)
 	}
 	return v
 }

@@ -108,6 +108,10 @@ func (a *App) header() string {
 	if len(a.world.Clusters) > 0 {
 		left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
 	}
+	if a.busy() {
+		p := a.job.plan
+		left = append(left, badge{fmt.Sprintf("› %s %d/%d", model.Clean(p.Title, 40), p.Done(), len(p.Steps)), themes.Accent})
+	}
 	right := append(sourceBadges(a.world), mode)
 	if row(left)+2+row(right) > a.width {
 		right = append(fewerBadges(right[:len(right)-1]), mode)
@@ -340,6 +344,8 @@ func (a *App) footer() string {
 	switch {
 	case a.filter != nil:
 		return text.Cut(filterPrompt+model.Clean(a.filter.input.Value(), 0), a.width)
+	case a.typed != nil:
+		return text.Cut(a.typed.input.Prompt+model.Clean(a.typed.input.Value(), 0), a.width)
 	case a.note != "":
 		return a.theme.Paint(themes.Accent, text.Cut(a.note, a.width))
 	}
@@ -350,12 +356,20 @@ func (a *App) footer() string {
 	return a.keyHints(append(a.cfg.Keys.In(keymap.Global), a.cfg.Keys.In(scope)...))
 }
 
+// useful reports whether a key does anything on the screen as it is.
+func (a *App) useful(action keymap.Action) bool {
+	s, choosy := a.top().(interface {
+		offers(*App, keymap.Action) bool
+	})
+	return !choosy || a.question != nil || s.offers(a, action)
+}
+
 // keyHints writes as many hints as fit, never half a one.
 func (a *App) keyHints(bindings []keymap.Binding) string {
 	var b strings.Builder
 	left := a.width
 	for _, k := range bindings {
-		if k.Short == "" {
+		if k.Short == "" || !a.useful(k.Action) {
 			continue
 		}
 		short := k.Short

@@ -16,9 +16,12 @@ import (
 func (a *App) press(msg tea.KeyPressMsg) tea.Cmd {
 	a.note = ""
 	key := msg.String()
+	a.key = key
 	switch {
 	case key == "ctrl+c":
 		return tea.Quit
+	case a.typed != nil:
+		return a.typeName(msg)
 	case a.question != nil:
 		action, _ := a.cfg.Keys.Lookup(key, keymap.Question)
 		return a.answer(action)
@@ -52,6 +55,8 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		a.show(paneName(action))
 	case keymap.WhatIf:
 		a.showWhatIf()
+	case keymap.Plans:
+		a.showPlans()
 	case keymap.NextPane:
 		a.nextPane()
 	case keymap.Previous:
@@ -129,6 +134,12 @@ func (a *App) back() tea.Cmd {
 		a.stack = a.stack[:len(a.stack)-1]
 	case a.pane() != home:
 		a.show(home)
+	case a.busy():
+		return a.ask(&question{
+			title: "Leave?",
+			text:  a.job.plan.Title + " is under way. It stops where it is, stays written down in the cluster, and any geotop can finish or undo it.",
+			yes:   func(a *App) { a.later = tea.Quit },
+		})
 	default:
 		return tea.Quit
 	}

@@ -129,7 +129,7 @@ func (s *listScreen) act(a *App, action keymap.Action) bool {
 	case keymap.Back:
 		return s.leave()
 	default:
-		return false
+		return s.change(a, action)
 	}
 	return true
 }

@@ -197,11 +197,13 @@ func (f *flags) runner(src *source) *actions.Runner {
 	return &actions.Runner{API: src.api, World: src.World, Who: whoAmI(), Audit: f.auditLog(), Now: time.Now}
 }
 
-// auditLog is the log of this account; nil where there is no place for one, and
-// for demos.
+// auditLog is the log of this account; nil where there is no place for one.
 func (f *flags) auditLog() *actions.Audit {
+	if f.demo != "" {
+		return actions.MemoryAudit()
+	}
 	dir, err := memory.Dir()
-	if err != nil || f.demo != "" {
+	if err != nil {
 		return nil
 	}
 	return actions.OpenAudit(dir)

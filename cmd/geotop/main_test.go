@@ -139,3 +139,38 @@ func TestHelpFits(t *testing.T) {
 		}
 	}
 }
+
+// Actions on the command line ask, or are told; plans change nothing.
+func TestActionsOnTheCommandLine(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"nobody to ask":     {[]string{"cordon", "moka"}, exitUsage, "--yes, or --dry-run"},
+		"a plan":            {[]string{"plan", "drain", "moka", "-o", "wide"}, 0, "$ kubectl drain moka-1"},
+		"a dry run":         {[]string{"drain", "moka", "--dry-run"}, 0, "keeps its only good copy here"},
+		"done":              {[]string{"cordon", "node/moka-1", "--yes"}, 0, "done    cordon moka-1"},
+		"done, of a house":  {[]string{"cordon", "flacq", "--yes"}, 0, "done    cordon flacq-3"},
+		"nothing to do":     {[]string{"uncordon", "moka", "--yes"}, 0, "moka is not cordoned"},
+		"no such house":     {[]string{"cordon", "atlantis", "--yes"}, exitUsage, "no site and no machine"},
+		"another name":      {[]string{"cordon", "moka", "--override", "flacq"}, exitUsage, `is about "moka"`},
+		"no plan was left":  {[]string{"plan"}, 0, "no plan is under way"},
+		"nothing to finish": {[]string{"plan", "finish"}, exitFailed, "kube-system/geotop"},
+		"no target":         {[]string{"drain"}, exitUsage, "accepts 1 arg"},
+		"an odd format":     {[]string{"plan", "drain", "moka", "-o", "nagios"}, exitUsage, "not for plans"},
+	} {
+		out, errs, code := geotop(t, append(c.args, "--demo")...)
+		if code != c.code || !strings.Contains(out+errs, c.says) {
+			t.Errorf("%s: exit code %d, not %d, or %q is not said:\n%s%s", name, code, c.code, c.says, out, errs)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "world.json")
+	doc, _, _ := geotop(t, "--demo", "-o", "json")
+	if err := os.WriteFile(file, []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code := geotop(t, "cordon", "moka", "--yes", "--from", file); code != exitUsage || !strings.Contains(errs, "cannot be changed") {
+		t.Errorf("a file: exit code %d: %s", code, errs)
+	}
+}

@@ -48,15 +48,35 @@ func (f *flags) gate() time.Duration {
 // leaveWithin is how long quitting waits for collectors to let go.
 const leaveWithin = 50 * time.Millisecond
 
+// writeDownWithin is how long a plan that is left may take to say so in the cluster.
+// When it does not come to that, the record runs out by itself.
+const writeDownWithin = 3 * time.Second
+
+// within does something, and goes on without it after a while.
+func within(d time.Duration, do func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); do() }()
+	select {
+	case <-done:
+	case <-time.After(d):
+	}
+}
+
 // screen runs the live screen until the operator leaves it.
 func (f *flags) screen(ctx context.Context, src *source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	app, err := ui.New(ui.Config{
+	cfg := ui.Config{
 		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
 		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery,
 		Lose: func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
-	})
+	}
+	plans := func() {}
+	if src.api != nil {
+		acts := newActor(f.runner(src), src.api)
+		cfg.Actor, plans = acts, acts.wait
+	}
+	app, err := ui.New(cfg)
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -65,12 +85,8 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	_, err = p.Run()
 	// The process ends here: a call that hangs on a dead link must not hold it.
 	cancel()
-	left := make(chan struct{})
-	go func() { stop(); close(left) }()
-	select {
-	case <-left:
-	case <-time.After(leaveWithin):
-	}
+	within(writeDownWithin, plans)
+	within(leaveWithin, stop)
 	if err != nil && ctx.Err() == nil {
 		return &exitError{exitFailed, err}
 	}
