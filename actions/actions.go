@@ -70,7 +70,7 @@ var ops map[string]op
 // Steps read ops, and ops hold steps: that is tied here.
 func init() {
 	ops = map[string]op{
-		opCordon: cordonOp(true), opUncordon: cordonOp(false), opDrain: drainOp,
+		opCordon: cordonOp(true), opUncordon: cordonOp(false), opDrain: drainOp, opBackup: backupOp, opMove: moveOp,
 	}
 }
 

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -225,10 +224,7 @@ func drainNode(ctx context.Context, j *job, s *model.Step) error {
 			return refuse("no pod left for %s: %s", model.Ago(drainPatience), note)
 		}
 		j.progress(s, note)
-		if j.stopped() {
-			return ErrStopped
-		}
-		if err := pause(ctx, cmp.Or(j.Every, defaultEvery)); err != nil {
+		if err := j.rest(ctx); err != nil {
 			return err
 		}
 	}

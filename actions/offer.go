@@ -25,6 +25,22 @@ var offered = []struct {
 	{"cordon", []string{"site", "node"}, "let no new pods onto it", Cordon},
 	{"uncordon", []string{"site", "node"}, "let pods onto it again", Uncordon},
 	{"drain", []string{"site", "node"}, "cordon it and have its pods go elsewhere", Drain},
+	{"backup", []string{"volume", "site"}, "back up, one after another, until it is in the bucket", backupOf},
+	{"rebalance", []string{"volume", "site"}, "move copies so that each is in another house", rebalanceOf},
+	{"backup stale", []string{"volume", "site"}, "back up what has no good backup of the last day", staleOf},
+}
+
+func backupOf(w *model.World, object string) (*model.Plan, error) { return Backup(w, object) }
+
+func rebalanceOf(w *model.World, object string) (*model.Plan, error) { return Rebalance(w, object) }
+
+// staleOf is for the volumes of a site; from a volume, for all there are.
+func staleOf(w *model.World, object string) (*model.Plan, error) {
+	kind, name, _ := strings.Cut(object, "/")
+	if kind != "site" {
+		name = ""
+	}
+	return Backup(w, "stale/"+name)
 }
 
 // Offers lists what could be done to an object ("site/moka", "node/moka-1"), and why

@@ -59,6 +59,9 @@ const (
 	Cordon       Action = "cordon"
 	Uncordon     Action = "uncordon"
 	Drain        Action = "drain"
+	Backup       Action = "backup"
+	BackupStale  Action = "backup.stale"
+	Rebalance    Action = "rebalance"
 	Plans        Action = "plans"
 	Agree        Action = "plan.agree"
 	Stop         Action = "plan.stop"
@@ -137,6 +140,9 @@ func Default() *Map {
 		{Cordon, List, []string{"c"}, "cordon this machine, or this house", ""},
 		{Uncordon, List, []string{"u"}, "uncordon it", ""},
 		{Drain, List, []string{"D"}, "drain this machine, or this house", ""},
+		{Backup, List, []string{"b"}, "back up this volume, or all with a copy in this house", ""},
+		{BackupStale, List, []string{"B"}, "back up all that have no good backup of the last day", ""},
+		{Rebalance, List, []string{"R"}, "move copies of this volume, or out of this house, to where there is none", ""},
 		{Down, List, []string{"j", "down"}, "down", ""},
 		{Up, List, []string{"k", "up"}, "up", ""},
 		{PageDown, List, []string{".", "pgdown", "space"}, "a page down", ""},

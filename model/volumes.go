@@ -252,6 +252,31 @@ func (w *World) judgeBackup(v *Volume) {
 	}
 }
 
+// freshBackup is how old the newest backup of a volume may be before a power cut.
+const freshBackup = 24 * time.Hour
+
+// NeedsBackup reports whether a volume has no backup of the last day that is known to
+// be good. What is not known counts as none.
+func (w *World) NeedsBackup(v *Volume) bool {
+	good := v.Backup.State == BackupVerified || v.Backup.State == BackupClaimed
+	return !good || v.Failed != nil || w.At.Sub(v.Backup.At) > freshBackup
+}
+
+// VolumeNamed finds a volume by Longhorn's name, nil for none.
+func (w *World) VolumeNamed(cluster, name string) *Volume {
+	for _, v := range w.Volumes {
+		if v.Cluster == cluster && v.Name == name {
+			return v
+		}
+	}
+	return nil
+}
+
+// ReadsStores reports whether any bucket of the cluster's could be read.
+func (w *World) ReadsStores(cluster string) bool {
+	return slices.ContainsFunc(w.Stores, func(s *StoreFacts) bool { return s.Cluster == cluster && s.Source.Status == SourceOK })
+}
+
 // BacksUp reports whether the cluster has a backup target at all.
 func (w *World) BacksUp(cluster string) bool {
 	return slices.ContainsFunc(w.BackupTargets, func(t *BackupTarget) bool { return t.Cluster == cluster && t.URL != "" })

@@ -1,7 +1,6 @@
 package survive
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -124,8 +123,10 @@ func (c *cluster) forVolume(l *ill) []*change {
 			})
 		}))
 	}
+	shelf := c.world.Shelf()
 	for _, s := range c.world.Sites {
-		n := c.roomFor(v, s.Name)
+		node, _, _ := shelf.Best(v, s.Name)
+		n := c.world.Node(v.Cluster, node)
 		if n == nil || slices.Contains(v.Sites, s.Name) {
 			continue
 		}
@@ -155,49 +156,6 @@ func doubled(v *model.Volume) (site string, two bool) {
 		seen[r.Site] = seen[r.Site] || r.Healthy
 	}
 	return "", false
-}
-
-// roomFor is the machine of the site whose disk has the most room for a copy of
-// the volume, by Longhorn's own rules; nil for none.
-func (c *cluster) roomFor(v *model.Volume, site string) *model.Node {
-	var best *model.Node
-	most := int64(-1)
-	over, least := c.percent("storage-over-provisioning-percentage", 100), c.percent("storage-minimal-available-percentage", 25)
-	for _, s := range c.world.StorageNodes {
-		n := c.names[s.Name]
-		if s.Cluster != c.model.Name || n == nil || n.dead || n.Site != site || !s.Ready || !s.Schedulable || !s.Scheduling || s.Evicting || !has(s.Tags, v.NodeSelector) {
-			continue
-		}
-		for _, d := range s.Disks {
-			if !d.Ready || !d.Schedulable || !d.Scheduling || d.Evicting || !has(d.Tags, v.DiskSelector) {
-				continue
-			}
-			if d.Available-v.ActualSize <= d.Max/100*least || d.Scheduled+v.Size > (d.Max-d.Reserved)/100*over {
-				continue
-			}
-			if d.Available > most {
-				most, best = d.Available, n.Node
-			}
-		}
-	}
-	return best
-}
-
-func has(tags, wanted []string) bool {
-	return !slices.ContainsFunc(wanted, func(t string) bool { return !slices.Contains(tags, t) })
-}
-
-// percent reads one of Longhorn's settings, which may be one for each data engine.
-func (c *cluster) percent(name string, otherwise int64) int64 {
-	value := c.world.Setting(c.model.Name, name)
-	byEngine := map[string]string{}
-	if json.Unmarshal([]byte(value), &byEngine) == nil {
-		value = byEngine["v1"]
-	}
-	if n, err := strconv.ParseInt(value, 10, 64); err == nil && n >= 0 && n <= 10000 {
-		return n
-	}
-	return otherwise
 }
 
 // forHanging is Longhorn's own cure for pods that hang on a machine that is down.

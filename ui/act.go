@@ -35,13 +35,15 @@ func objectOf(o view.Object) string {
 		return "site/" + o.Name
 	case "Node":
 		return "node/" + o.Name
+	case "Volume":
+		return "volume/" + o.Name
 	default:
 		return ""
 	}
 }
 
 // keyed are the actions that have a key of their own.
-var keyed = map[keymap.Action]string{keymap.Cordon: "cordon", keymap.Uncordon: "uncordon", keymap.Drain: "drain"}
+var keyed = map[keymap.Action]string{keymap.Cordon: "cordon", keymap.Uncordon: "uncordon", keymap.Drain: "drain", keymap.Backup: "backup", keymap.BackupStale: "backup stale", keymap.Rebalance: "rebalance"}
 
 // change begins an action on the row.
 func (s *listScreen) change(a *App, action keymap.Action) bool {
@@ -145,7 +147,7 @@ func (s *menuScreen) draw(a *App, width, height int) []string {
 		lines = append(lines, a.theme.Paint(themes.Dim, text.Cut(readOnly(a), width)), "")
 	}
 	for i, o := range s.offers {
-		head := view.Line{{Text: string(rune('1'+i)) + " ", Token: themes.Key}, {Text: text.Pad(o.Action, 9) + " ", Token: themes.Strong}}
+		head := view.Line{{Text: string(rune('1'+i)) + " ", Token: themes.Key}, {Text: text.Pad(o.Action, 13) + " ", Token: themes.Strong}}
 		if o.Why != "" {
 			head = append(head, view.Cell{Text: o.Why, Token: themes.Dim})
 		} else {

@@ -48,7 +48,7 @@ func (f *fakeActor) Forget(context.Context) error {
 }
 
 func (f *fakeActor) Progress(context.Context) *model.Plan { return nil }
-func (f *fakeActor) Log(int) ([]actions.Entry, error)         { return f.log, nil }
+func (f *fakeActor) Log(int) ([]actions.Entry, error)     { return f.log, nil }
 
 // acting opens an App that may change what its World shows.
 func acting(t *testing.T, w *model.World, actor Actor, write bool) *App {

@@ -42,23 +42,78 @@ type verb struct {
 	use, short, long, example string
 	args                      cobra.PositionalArgs
 	plan                      planner
+	flags                     func(*cobra.Command) // what else it takes; nil for nothing
 }
 
 // verbs are the actions that are commands; each is planned only by geotop plan.
-func verbs() []verb {
+func (f *flags) verbs() []verb {
 	const target = "SITE|node/NAME"
 	return []verb{
-		{"cordon " + target, "let no new pods onto a house or a machine", "", "  geotop cordon moka\n  geotop cordon node/moka-1 --dry-run", cobra.ExactArgs(1), one(actions.Cordon)},
-		{"uncordon " + target, "let pods onto a house or a machine again", "", "  geotop uncordon moka", cobra.ExactArgs(1), one(actions.Uncordon)},
+		{"cordon " + target, "let no new pods onto a house or a machine", "", "  geotop cordon moka\n  geotop cordon node/moka-1 --dry-run", cobra.ExactArgs(1), one(actions.Cordon), nil},
+		{"uncordon " + target, "let pods onto a house or a machine again", "", "  geotop uncordon moka", cobra.ExactArgs(1), one(actions.Uncordon), nil},
 		{"drain " + target, "cordon a house or a machine and have its pods go elsewhere", "drain cordons all machines, then evicts their pods, budgets respected: machines\nthat are no servers first, those with an etcd member last.",
-			"  geotop drain moka\n  geotop drain node/moka-1 --yes", cobra.ExactArgs(1), one(actions.Drain)},
+			"  geotop drain moka\n  geotop drain node/moka-1 --yes", cobra.ExactArgs(1), one(actions.Drain), nil},
+		f.backup(), f.rebalance(),
+	}
+}
+
+// backup is of volumes by name, of those of a site (--site), of those that need it,
+// or of all.
+func (f *flags) backup() verb {
+	var all, stale bool
+	return verb{
+		use: "backup [VOLUME...]", short: "back volumes up until they are in the bucket",
+		long: `backup makes a snapshot and a backup of each volume, one after another, and waits
+until each was found in the bucket. A volume is named by its claim, NAMESPACE/CLAIM,
+or by Longhorn's name.`,
+		example: "  geotop backup db/data-postgres-0\n  geotop backup --site moka --stale\n  geotop backup --all --yes",
+		args:    cobra.ArbitraryArgs,
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().BoolVar(&all, "all", false, "all volumes")
+			cmd.Flags().BoolVar(&stale, "stale", false, "those without a good backup of the last day")
+		},
+		plan: func(w *model.World, names []string) (*model.Plan, error) {
+			site := f.site
+			switch {
+			case len(names) > 0 && (all || stale || site != ""):
+				return nil, usage("name volumes, or say which by --site, --stale and --all")
+			case len(names) > 0:
+				return actions.Backup(w, names...)
+			case stale:
+				return actions.Backup(w, "stale/"+site)
+			case site != "":
+				return actions.Backup(w, "site/"+site)
+			case all:
+				return actions.Backup(w, "all/")
+			default:
+				return nil, usage("back up what? name volumes, or say --site, --stale or --all")
+			}
+		},
+	}
+}
+
+// rebalance is of all volumes, of those named, or of copies in a site (--site).
+func (f *flags) rebalance() verb {
+	return verb{
+		use: "rebalance [VOLUME...]", short: "move copies of volumes to houses that have none",
+		long: `rebalance moves copies out of houses that hold two of the same volume to houses
+that hold none, one after another: Longhorn makes one more, and only once it is
+whole the old one goes, so that at no moment there are fewer.`,
+		example: "  geotop plan rebalance\n  geotop rebalance --site moka\n  geotop rebalance dev/gitea-data",
+		args:    cobra.ArbitraryArgs,
+		plan: func(w *model.World, names []string) (*model.Plan, error) {
+			if f.site != "" {
+				names = append([]string{"site/" + f.site}, names...)
+			}
+			return actions.Rebalance(w, names...)
+		},
 	}
 }
 
 // addActions adds the commands that change the cluster.
 func addActions(cmd *cobra.Command, f *flags) {
 	plan := newPlan(f)
-	for _, v := range verbs() {
+	for _, v := range f.verbs() {
 		cmd.AddCommand(v.command(f, false))
 		plan.AddCommand(v.command(f, true))
 	}
@@ -72,6 +127,9 @@ func (v verb) command(f *flags, only bool) *cobra.Command {
 		Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: v.args,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.run(cmd, v.plan, args) },
 		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	if v.flags != nil {
+		v.flags(cmd)
 	}
 	if only {
 		cmd.Short, cmd.Long, cmd.Example = "what it would come to: "+v.short, "", ""
@@ -131,7 +189,10 @@ func (a *act) look(ctx context.Context, src *source) (*model.World, error) {
 // refused says why there is no plan.
 func (a *act) refused(cmd *cobra.Command, runner *actions.Runner, p *model.Plan, err error) error {
 	var r *actions.RefusedError
+	var exit *exitError
 	switch {
+	case errors.As(err, &exit):
+		return err
 	case !errors.As(err, &r):
 		return &exitError{exitFailed, err}
 	case r.Nothing:

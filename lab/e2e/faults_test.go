@@ -41,13 +41,15 @@ var faults = []fault{kill, killAfter, timeout, lost, cut, conflict, forbidden, f
 // gate stands between an action and the API server, and has one call go wrong.
 type gate struct {
 	actions.API
-	at    int // which call, from 1; 0 for none
+	at    int          // which call, from 1; 0 for none
+	then  func() error // must hold after every call; nil for nothing
 	fault fault
 	die   context.CancelCauseFunc
 
 	mu    sync.Mutex
 	calls int
 	said  string // which call it was
+	wrong error  // what did not hold
 	dead  bool
 }
 
@@ -61,6 +63,13 @@ func (g *gate) Request(ctx context.Context, method, path string, query url.Value
 	}
 	g.calls++
 	pass := func() ([]byte, error) { return g.API.Request(ctx, method, path, query, contentType, body) }
+	if g.then != nil {
+		defer func() {
+			if err := g.then(); err != nil && g.wrong == nil {
+				g.wrong = fmt.Errorf("after %s %s: %w", method, path, err)
+			}
+		}()
+	}
 	if g.calls != g.at {
 		return pass()
 	}
@@ -101,8 +110,9 @@ type walk struct {
 	// whether it is as the action leaves it, and as before.
 	begin        func(t *testing.T, e *eye)
 	done, undone func() error
-	always       func() error // what must hold at every moment
-	every        int          // take only each so manieth call
+	always       func() error  // what must hold at every moment
+	every        int           // take only each so manieth call
+	look         time.Duration // how often the action looks what came of it; 50 ms when 0
 }
 
 // run carries the action out with one call going wrong.
@@ -110,12 +120,29 @@ func (k *walk) run(t *testing.T, e *eye, at int, f fault) (calls int, said strin
 	t.Helper()
 	ctx, die := context.WithCancelCause(within(t, patience))
 	defer die(nil)
-	g := &gate{API: admin(t), at: at, fault: f, die: die}
+	g := &gate{API: admin(t), at: at, fault: f, die: die, then: k.always}
 	p, err := k.plan(e.world())
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = runner(g, e).Run(ctx, p, nil)
+	r := runner(g, e)
+	if k.look > 0 {
+		r.Every = k.look
+	}
+	last := ""
+	r.Tell = func(p *model.Plan) {
+		for _, s := range p.Steps {
+			if s.State == model.StepRuns {
+				last = s.Text + ": " + s.Note
+			}
+		}
+	}
+	if err = r.Run(ctx, p, nil); err != nil {
+		err = fmt.Errorf("%w (at %s)", err, last)
+	}
+	if g.wrong != nil {
+		t.Fatalf("call %d (%s) %s: %v", at, g.said, f, g.wrong)
+	}
 	return g.calls, g.said, err
 }
 
@@ -173,8 +200,9 @@ func walkFaults(t *testing.T, k walk) {
 			if !recorded(t) {
 				t.Fatalf("%s: left undone (%v) without a record", what, err)
 			}
+			ran := err
 			if err := runner(admin(t), e).Resume(within(t, patience), undo, nil); err != nil {
-				t.Fatalf("%s: going on (undo %v): %v", what, undo, err)
+				t.Fatalf("%s: going on (undo %v) after %v: %v", what, undo, ran, err)
 			}
 			check := k.done
 			if undo {

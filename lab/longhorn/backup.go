@@ -65,13 +65,13 @@ func (s *Sim) backup(ctx context.Context, o *unstructured.Unstructured, taken ma
 		return fail("backup target default is not available")
 	case !ready:
 		return s.update(ctx, "backups", name, map[string]any{"state": "Pending", "messages": map[string]any{"info": "waiting for the snapshot to be ready"}})
-	case age < s.clock.Backup:
+	case age < s.clock.Load().Backup:
 		if state == "" || state == "Pending" {
 			if err := s.bucket.Put(ctx, BackupKey(v.seed.Name, name), backupFile(v, name, text(o, "spec", "snapshotName"), at, time.Time{})); err != nil {
 				return fail(err.Error())
 			}
 		}
-		return s.update(ctx, "backups", name, map[string]any{"state": "InProgress", "progress": int64(90 * age / s.clock.Backup), "volumeName": v.seed.Name, "backupTargetName": "default"})
+		return s.update(ctx, "backups", name, map[string]any{"state": "InProgress", "progress": int64(90 * age / s.clock.Load().Backup), "volumeName": v.seed.Name, "backupTargetName": "default"})
 	}
 	if err := s.store(ctx, v, name, text(o, "spec", "snapshotName"), at, now); err != nil {
 		return fail(err.Error())

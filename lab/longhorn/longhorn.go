@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,7 +49,7 @@ type Seed struct {
 type Sim struct {
 	kube    kubernetes.Interface
 	dyn     dynamic.Interface
-	clock   Clock
+	clock   atomic.Pointer[Clock]
 	bucket  Bucket
 	volumes []*volume
 	nodes   map[string]*node
@@ -94,6 +95,7 @@ type replica struct {
 	rebuildFrom        time.Time
 	percent            int
 	port               int
+	shown              bool // it is in the API
 }
 
 const (
@@ -107,7 +109,8 @@ func gvr(plural string) schema.GroupVersionResource {
 
 // New makes the stand-in's objects: its nodes, settings, target, jobs and volumes.
 func New(ctx context.Context, kube kubernetes.Interface, dyn dynamic.Interface, clock Clock, target string, bucket Bucket, seeds []Seed) (*Sim, error) {
-	s := &Sim{kube: kube, dyn: dyn, clock: clock, bucket: bucket, nodes: map[string]*node{}, sent: map[string]string{}}
+	s := &Sim{kube: kube, dyn: dyn, bucket: bucket, nodes: map[string]*node{}, sent: map[string]string{}}
+	s.Pace(clock)
 	if err := s.look(ctx); err != nil {
 		return nil, err
 	}
@@ -154,6 +157,9 @@ func New(ctx context.Context, kube kubernetes.Interface, dyn dynamic.Interface, 
 	return s, s.step(ctx)
 }
 
+// Pace changes how long things take.
+func (s *Sim) Pace(c Clock) { s.clock.Store(&c) }
+
 // Run plays on until ctx ends. A server that does not answer is waited for.
 func (s *Sim) Run(ctx context.Context) {
 	ticker := time.NewTicker(300 * time.Millisecond)
@@ -196,6 +202,9 @@ func (s *Sim) look(ctx context.Context) error {
 // step moves everything on by one look.
 func (s *Sim) step(ctx context.Context) error {
 	now := time.Now().UTC()
+	if err := s.wishes(ctx); err != nil {
+		return err
+	}
 	for _, v := range s.volumes {
 		s.play(v, now)
 	}

@@ -31,8 +31,11 @@ func (s *Sim) play(v *volume, now time.Time) {
 		v.degraded, v.short = time.Time{}, false
 	case v.degraded.IsZero():
 		v.degraded = now
-	case good > 0 && now.Sub(v.degraded) > s.clock.Replenish && !v.rebuilding():
+	case good > 0 && now.Sub(v.degraded) > s.clock.Load().Replenish && !v.rebuilding():
 		s.replenish(v, now)
+	}
+	if good > 0 {
+		s.grow(v, now)
 	}
 }
 
@@ -45,12 +48,12 @@ func (s *Sim) playReplica(v *volume, r *replica, now time.Time) {
 	switch {
 	case !alive && r.goneFrom.IsZero():
 		r.goneFrom = now
-	case !alive && r.mode != "ERR" && now.Sub(r.goneFrom) > s.clock.EngineTimeout:
+	case !alive && r.mode != "ERR" && now.Sub(r.goneFrom) > s.clock.Load().EngineTimeout:
 		r.mode, r.failedAt, r.rebuildFrom = "ERR", now, time.Time{}
 	case alive && r.mode == "ERR" && !v.rebuilding(): // its node is back: a delta rebuild
 		r.mode, r.failedAt, r.healthyAt, r.goneFrom, r.rebuildFrom, r.percent = "WO", time.Time{}, time.Time{}, time.Time{}, now, 0
 	case alive && r.mode == "WO":
-		r.percent = int(100 * now.Sub(r.rebuildFrom) / s.clock.Rebuild)
+		r.percent = int(100 * now.Sub(r.rebuildFrom) / s.clock.Load().Rebuild)
 		if r.percent >= 100 {
 			r.mode, r.percent, r.healthyAt, r.rebuildFrom = "RW", 100, now, time.Time{}
 		}

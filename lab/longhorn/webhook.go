@@ -58,7 +58,9 @@ func (s *Sim) refuse(ctx context.Context, req *admissionv1.AdmissionRequest) str
 
 func decode(raw []byte) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{Object: map[string]any{}}
-	_ = json.Unmarshal(raw, &o.Object) // the API server sends what it has checked
+	if len(raw) > 0 {
+		_ = o.UnmarshalJSON(raw) // the API server sends what it has checked
+	}
 	return o
 }
 

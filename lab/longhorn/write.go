@@ -132,6 +132,7 @@ func (s *Sim) writeReplica(ctx context.Context, v *volume, r *replica) error {
 	}); err != nil {
 		return err
 	}
+	r.shown = true
 	return s.update(ctx, "replicas", r.name, map[string]any{"currentState": state, "storageIP": "10.42.0.9", "port": int64(r.port)})
 }
 

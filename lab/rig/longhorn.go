@@ -55,6 +55,9 @@ func (r *Rig) startLonghorn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the stand-in for Longhorn: %w", err)
 	}
+	r.mu.Lock()
+	r.longhorn = sim
+	r.mu.Unlock()
 	if err := r.startAdmission(ctx, c, sim.Admission()); err != nil {
 		return err
 	}
@@ -65,6 +68,15 @@ func (r *Rig) startLonghorn(ctx context.Context) error {
 	r.ends = append(r.ends, func() { cancel(); <-done })
 	r.mu.Unlock()
 	return nil
+}
+
+// PaceLonghorn changes how long things take there, and gives what sets it back.
+func (r *Rig) PaceLonghorn(c longhorn.Clock) (back func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sim := r.longhorn
+	sim.Pace(c)
+	return func() { sim.Pace(longhorn.Fast) }
 }
 
 // startAdmission has Longhorn's webhook play its part: the API server asks it

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/geotop/geotop/lab/longhorn"
 )
 
 // Rig is a running cluster.
@@ -31,7 +33,8 @@ type Rig struct {
 	members    []*member // of etcd
 	proxies    []*Proxy
 	ends       []func() // stop what runs in this process
-	bucketKey  string   // of the object store
+	longhorn   *longhorn.Sim
+	bucketKey  string // of the object store
 }
 
 // Up brings a rig up: all components answer, all nodes are ready, all pods
