@@ -71,6 +71,8 @@ var ops map[string]op
 func init() {
 	ops = map[string]op{
 		opCordon: cordonOp(true), opUncordon: cordonOp(false), opDrain: drainOp, opBackup: backupOp, opMove: moveOp,
+		opOutOfService: serviceOp(true), opInService: serviceOp(false), opClear: clearOp, opWell: wellOp,
+		opDeletePod: deletePodOp, opRestart: restartOp,
 	}
 }
 

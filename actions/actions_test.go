@@ -155,3 +155,90 @@ func TestDrainPlan(t *testing.T) {
 		t.Errorf("a dark house: %v", err)
 	}
 }
+
+// A house that lives is not given up; one that is dark takes its name.
+func TestDeadPlan(t *testing.T) {
+	w := world(t, "powercut")
+	if _, err := actions.Dead(w, "moka"); err == nil || !strings.Contains(err.Error(), "must not be given up") {
+		t.Errorf("a house that lives: %v", err)
+	}
+	off := with(w, func(n *model.Node) {
+		if n.Site == "curepipe" {
+			n.State = model.NodeUnreachable
+		}
+	})
+	p, err := actions.Dead(off, "curepipe")
+	if err != nil || len(p.Steps) != 3 || p.Confirm != "curepipe" || len(p.Guards) != 1 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if p, err = actions.Dead(off, "curepipe-1"); err != nil || p.Confirm != "curepipe-1" {
+		t.Errorf("a machine takes its name, too: %+v, %v", p, err)
+	}
+}
+
+// The steps of an outage come in the order in which nothing is lost by stopping
+// between any two.
+func TestOutagePlan(t *testing.T) {
+	p, err := actions.Outage(world(t, "weak"), "moka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := []string{}
+	for _, s := range p.Steps {
+		if len(order) == 0 || order[len(order)-1] != s.Op {
+			order = append(order, s.Op)
+		}
+	}
+	if got := strings.Join(order, ", "); got != "backup, move replica, cordon, drain, all clear" {
+		t.Errorf("the steps: %s", got)
+	}
+	if p.Confirm != "moka" || !slices.ContainsFunc(p.Warnings, func(s string) bool { return strings.Contains(s, "gitea-data would be lost") }) {
+		t.Errorf("%+v", p)
+	}
+	if _, err := actions.Outage(world(t, "weak"), "node/moka-1"); err == nil {
+		t.Error("an outage of a machine")
+	}
+}
+
+// Every action offered on an object of any demo can be planned, or says why not, and
+// no plan has a step nobody knows or a word that could move the cursor.
+func TestOffers(t *testing.T) {
+	for _, scenario := range []string{"healthy", "weak", "powercut", "split", "rebuild", "quorum"} {
+		w := world(t, scenario)
+		objects := []string{}
+		for _, s := range w.Sites {
+			objects = append(objects, "site/"+s.Name)
+		}
+		for _, n := range w.Nodes {
+			objects = append(objects, "node/"+n.Name)
+		}
+		for _, v := range w.Volumes {
+			objects = append(objects, "volume/"+v.Name)
+		}
+		for _, p := range w.Pods {
+			objects = append(objects, "pod/"+p.Namespace+"/"+p.Name)
+		}
+		for _, wl := range w.Workloads {
+			objects = append(objects, wl.Object())
+		}
+		for _, o := range objects {
+			for _, offer := range actions.Offers(w, o) {
+				p, err := actions.PlanFor(w, offer.Action, o)
+				if (err == nil) != (offer.Why == "") || offer.Words == "" {
+					t.Fatalf("%s: %s of %s: %v, %+v", scenario, offer.Action, o, err, offer)
+				}
+				if err != nil {
+					continue
+				}
+				if len(p.Steps) == 0 || p.Title == "" || p.Target == "" || p.Cluster == "" || len(p.Guards) > 0 && p.Confirm == "" {
+					t.Errorf("%s: %s of %s: %+v", scenario, offer.Action, o, p)
+				}
+				for _, s := range p.Steps {
+					if s.Text == "" || s.Object == "" || s.State != model.StepWaits || s.Text != model.Clean(s.Text, 0) {
+						t.Errorf("%s: %s of %s: %+v", scenario, offer.Action, o, s)
+					}
+				}
+			}
+		}
+	}
+}

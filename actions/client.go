@@ -75,8 +75,8 @@ func (c client) replace(ctx context.Context, path string, body, into any) error 
 
 // merge changes what the patch names. One that carries a resourceVersion is refused
 // with a conflict when the object changed since.
-func (c client) merge(ctx context.Context, path string, patch, into any) error {
-	return c.send(ctx, http.MethodPatch, path, nil, string(types.MergePatchType), patch, into)
+func (c client) merge(ctx context.Context, path string, patch any) error {
+	return c.send(ctx, http.MethodPatch, path, nil, string(types.MergePatchType), patch, nil)
 }
 
 // remove deletes exactly the object that was seen.

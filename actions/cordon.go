@@ -187,5 +187,5 @@ func (j *job) setUnschedulable(ctx context.Context, n *node, on bool) error {
 	return j.merge(ctx, nodesPath+n.Metadata.Name, map[string]any{
 		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion},
 		"spec":     map[string]any{"unschedulable": on},
-	}, nil)
+	})
 }

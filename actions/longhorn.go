@@ -101,20 +101,9 @@ func volumesOf(w *model.World, ref string) ([]*model.Volume, error) {
 	if (kind == "site" || kind == "stale" && name != "") && w.Site(name) == nil {
 		return nil, unknown("no site is called %q; sites are:%s", model.Clean(name, 80), names(w))
 	}
-	in := func(v *model.Volume) bool {
-		return name == "" || v.Site == name || slices.ContainsFunc(v.Replicas, func(r *model.Replica) bool { return r.Site == name })
-	}
-	meant := map[string]func(*model.Volume) bool{
-		"all":   func(*model.Volume) bool { return true },
-		"site":  in,
-		"stale": func(v *model.Volume) bool { return in(v) && w.NeedsBackup(v) },
-		"volume": func(v *model.Volume) bool {
-			return v.Name == name || v.Namespace+"/"+v.Title() == name || v.PVC == name && v.PVC != ""
-		},
-	}[kind]
 	list := []*model.Volume{}
 	for _, v := range w.Volumes {
-		if meant(v) {
+		if meant(w, v, kind, name) {
 			list = append(list, v)
 		}
 	}
@@ -129,6 +118,21 @@ func volumesOf(w *model.World, ref string) ([]*model.Volume, error) {
 		return nil, unknown("%q is the claim of several volumes: say NAMESPACE/CLAIM", model.Clean(name, 80))
 	}
 	return list, nil
+}
+
+// meant reports whether the volume is one of those that kind and name mean.
+func meant(w *model.World, v *model.Volume, kind, name string) bool {
+	in := name == "" || v.Site == name || slices.ContainsFunc(v.Replicas, func(r *model.Replica) bool { return r.Site == name })
+	switch kind {
+	case "all":
+		return true
+	case "site":
+		return in
+	case "stale":
+		return in && w.NeedsBackup(v)
+	default:
+		return v.Name == name || v.Namespace+"/"+v.Title() == name || v.PVC == name && v.PVC != ""
+	}
 }
 
 // busyVolume says why a volume had better be left alone now, "" when it need not.

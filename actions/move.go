@@ -285,7 +285,7 @@ func (m *move) patch(ctx context.Context, copies int, balance string) error {
 	return m.j.merge(ctx, longhornPath+"volumes/"+m.name, map[string]any{
 		"metadata": map[string]any{"resourceVersion": v.Metadata.ResourceVersion},
 		"spec":     map[string]any{"numberOfReplicas": copies, "replicaAutoBalance": balance},
-	}, nil)
+	})
 }
 
 // moveReplica has Longhorn make one copy more, waits until it is whole, lowers the

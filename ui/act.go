@@ -37,6 +37,10 @@ func objectOf(o view.Object) string {
 		return "node/" + o.Name
 	case "Volume":
 		return "volume/" + o.Name
+	case "Pod":
+		return "pod/" + o.Namespace + "/" + o.Name
+	case "Deployment", "StatefulSet", "DaemonSet":
+		return o.Kind + "/" + o.Namespace + "/" + o.Name
 	default:
 		return ""
 	}

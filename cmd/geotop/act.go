@@ -53,6 +53,11 @@ func (f *flags) verbs() []verb {
 		{"uncordon " + target, "let pods onto a house or a machine again", "", "  geotop uncordon moka", cobra.ExactArgs(1), one(actions.Uncordon), nil},
 		{"drain " + target, "cordon a house or a machine and have its pods go elsewhere", "drain cordons all machines, then evicts their pods, budgets respected: machines\nthat are no servers first, those with an etcd member last.",
 			"  geotop drain moka\n  geotop drain node/moka-1 --yes", cobra.ExactArgs(1), one(actions.Drain), nil},
+		{"outage SITE", "get a house ready to be switched off", "outage backs up what has no good backup of the last day, moves copies so that\nnone is in that house alone, cordons and drains it, and says when it may go.\nAfterwards: geotop return SITE.",
+			"  geotop plan outage moka\n  geotop outage moka", cobra.ExactArgs(1), one(actions.Outage), nil},
+		{"return " + target, "bring a house back whose power is", "return takes away the out-of-service taint and the cordon, and watches until the\nhouse and all copies of volumes are well.", "  geotop return moka", cobra.ExactArgs(1), one(actions.Return), nil},
+		{"dead " + target, "give up a house that is dark and stays so", "dead taints the machines of a dark house out of service: Kubernetes then forgets\npods that hang there and takes volumes off it, so that both go on elsewhere. Be\nsure that it is off.",
+			"  geotop plan dead moka\n  geotop dead moka", cobra.ExactArgs(1), one(actions.Dead), nil},
 		f.backup(), f.rebalance(),
 	}
 }

@@ -16,6 +16,7 @@ func (s *Sim) play(v *volume, now time.Time) {
 	if v.seed.Detached {
 		return
 	}
+	s.follow(v)
 	if !s.alive(v.engineOn) {
 		return // nobody writes: what was stays as it is, until the node is back
 	}
@@ -36,6 +37,20 @@ func (s *Sim) play(v *volume, now time.Time) {
 	}
 	if good > 0 {
 		s.grow(v, now)
+	}
+}
+
+// follow has the engine go where the pod of a drained machine would: to another with
+// a copy. Which pods there are, the stand-in does not look at.
+func (s *Sim) follow(v *volume) {
+	if n := s.nodes[v.engineOn]; n == nil || !n.cordoned || !n.alive {
+		return
+	}
+	for _, r := range v.replicas {
+		if n := s.nodes[r.node]; n != nil && n.alive && !n.cordoned && r.mode == "RW" {
+			v.engineOn = r.node
+			return
+		}
 	}
 }
 

@@ -1,0 +1,106 @@
+package actions
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/geotop/geotop/model"
+)
+
+const (
+	opDeletePod = "delete pod"
+	opRestart   = "restart"
+
+	argUID = "uid"
+	argAt  = "at"
+)
+
+// DeletePod plans to end one pod ("pod/NAMESPACE/NAME"), whatever budgets say.
+func DeletePod(w *model.World, what string) (*model.Plan, error) {
+	parts := strings.SplitN(strings.TrimPrefix(what, "pod/"), "/", 2)
+	if len(parts) != 2 {
+		return nil, unknown("a pod is named as NAMESPACE/NAME, not %q", model.Clean(what, 80))
+	}
+	at := slices.IndexFunc(w.Pods, func(p *model.Pod) bool { return p.Namespace == parts[0] && p.Name == parts[1] })
+	if at < 0 {
+		return nil, unknown("there is no pod %s", model.Clean(parts[0]+"/"+parts[1], 160))
+	}
+	pod := w.Pods[at]
+	name := pod.Namespace + "/" + pod.Name
+	p := &model.Plan{Cluster: pod.Cluster, Action: "delete", Target: "pod/" + name, Title: "delete pod " + name, Warnings: []string{}, Guards: []string{}, Steps: []*model.Step{{
+		Op: opDeletePod, Object: "pod/" + name, Text: "delete pod " + name, State: model.StepWaits, Args: map[string]string{argUID: pod.UID},
+		Command: "kubectl -n " + pod.Namespace + " delete pod " + pod.Name,
+	}}}
+	switch wl := w.WorkloadOf(pod); {
+	case pod.Owner.Kind == "":
+		guard(p, pod.Name, "it has no controller: nothing makes it anew")
+	case pod.Owner.Kind == "Node":
+		return nil, refuse("it is a static pod: its kubelet makes it again, whatever is deleted")
+	case wl != nil && wl.Desired == 1 && pod.Ready:
+		warn(p, "it is the only pod of %s: that is away until another is ready", wl.Object())
+	}
+	if n := w.Node(pod.Cluster, pod.Node); n != nil && !n.Alive() {
+		warn(p, "%s is %s: the pod cannot end there, and hangs", n.Name, n.State)
+	}
+	return p, nil
+}
+
+var deletePodOp = op{
+	atomic: true,
+	rights: []right{{verb: "delete", resource: "pods"}},
+	do: func(ctx context.Context, j *job, s *model.Step) error {
+		namespace, name, _ := strings.Cut(nameOf(s.Object), "/")
+		err := j.remove(ctx, "/api/v1/namespaces/"+namespace+"/pods/"+name, meta{UID: s.Args[argUID]})
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return &skipped{"it is gone already"}
+		}
+		return err
+	},
+	undo: stays,
+}
+
+// plurals are the workloads that can be restarted, by kind.
+var plurals = map[string]string{"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
+
+// Restart plans to have all pods of a workload made anew ("Deployment/NAMESPACE/NAME").
+func Restart(w *model.World, what string) (*model.Plan, error) {
+	at := slices.IndexFunc(w.Workloads, func(wl *model.Workload) bool { return wl.Object() == what })
+	if at < 0 {
+		return nil, unknown("there is no workload %s", model.Clean(what, 160))
+	}
+	wl := w.Workloads[at]
+	if plurals[wl.Kind] == "" {
+		return nil, unknown("a %s is not restarted", wl.Kind)
+	}
+	p := &model.Plan{Cluster: wl.Cluster, Action: "restart", Target: what, Title: "restart " + what, Warnings: []string{}, Guards: []string{}, Steps: []*model.Step{{
+		Op: opRestart, Object: what, Text: "restart " + what, State: model.StepWaits, Args: map[string]string{argAt: w.At.UTC().Format(time.RFC3339)},
+		Command: "kubectl -n " + wl.Namespace + " rollout restart " + strings.ToLower(wl.Kind) + "/" + wl.Name,
+		Effect:  some(wl.Desired, "pod") + " made anew, one after another",
+	}}}
+	if wl.Desired == 1 && wl.Kind == "StatefulSet" {
+		warn(p, "it has one pod: it is away until that is ready again")
+	}
+	return p, nil
+}
+
+var restartOp = op{
+	atomic: true,
+	rights: []right{{verb: "patch", group: "apps", resource: "deployments"}, {verb: "patch", group: "apps", resource: "statefulsets"}, {verb: "patch", group: "apps", resource: "daemonsets"}},
+	do: func(ctx context.Context, j *job, s *model.Step) error {
+		parts := strings.SplitN(s.Object, "/", 3)
+		if len(parts) != 3 || plurals[parts[0]] == "" {
+			return refuse("%q is no workload", model.Clean(s.Object, 160))
+		}
+		return j.merge(ctx, "/apis/apps/v1/namespaces/"+parts[1]+"/"+plurals[parts[0]]+"/"+parts[2], map[string]any{
+			"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]string{restartedAt: s.Args[argAt]}}}},
+		})
+	},
+	undo: stays,
+}
+
+// restartedAt is the annotation by which kubectl rollout restart has pods made anew.
+const restartedAt = "kubectl.kubernetes.io/restartedAt"
