@@ -146,27 +146,39 @@ func (s *menuScreen) take(a *App) {
 }
 
 func (s *menuScreen) draw(a *App, width, height int) []string {
-	lines := []string{}
+	lines, first, last := []string{}, 0, 0 // first and last of the one under the cursor
 	if !a.write {
 		lines = append(lines, a.theme.Paint(themes.Dim, text.Cut(readOnly(a), width)), "")
 	}
+	column := 14
+	if width < narrowWidth {
+		column = 0
+	}
 	for i, o := range s.offers {
-		head := view.Line{{Text: string(rune('1'+i)) + " ", Token: themes.Key}, {Text: text.Pad(o.Action, 13) + " ", Token: themes.Strong}}
+		words := view.Cell{Text: o.Words}
 		if o.Why != "" {
-			head = append(head, view.Cell{Text: o.Why, Token: themes.Dim})
-		} else {
-			head = append(head, view.Cell{Text: o.Words})
+			words = view.Cell{Text: o.Why, Token: themes.Dim}
 		}
-		drawn := wrapLine(a.theme, head, width-2)
-		for j, l := range drawn {
-			mark := "  "
-			if i == s.at && j == 0 {
-				mark = a.theme.Paint(themes.Accent, "›") + " "
+		head := view.Line{{Text: string(rune('1'+i)) + " ", Token: themes.Key}, {Text: text.Pad(o.Action, column) + " ", Token: themes.Strong}}
+		mark := "  "
+		if i == s.at {
+			first, mark = len(lines), a.theme.Paint(themes.Accent, "›")+" "
+		}
+		for j, l := range wrapLine(a.theme, append(head, words), width-2) {
+			if j > 0 {
+				mark = "  "
 			}
 			lines = append(lines, mark+l)
 		}
+		if i == s.at {
+			last = len(lines)
+		}
 	}
-	return lines[:min(len(lines), height)]
+	from := max(0, min(first, last-height))
+	if last <= height {
+		from = 0
+	}
+	return lines[from:min(len(lines), from+height)]
 }
 
 // readOnly says that nothing is changed, and what lifts that.

@@ -110,7 +110,7 @@ func (a *App) header() string {
 	}
 	if a.busy() {
 		p := a.job.plan
-		left = append(left, badge{fmt.Sprintf("› %s %d/%d", model.Clean(p.Title, 40), p.Done(), len(p.Steps)), themes.Accent})
+		left = append(left, badge{fmt.Sprintf("› %s %d/%d", model.Clean(p.Action, 40), p.Done(), len(p.Steps)), themes.Accent})
 	}
 	right := append(sourceBadges(a.world), mode)
 	if row(left)+2+row(right) > a.width {

@@ -28,6 +28,7 @@ type planScreen struct {
 	left    bool     // it is the one that was found in the cluster
 	first   int
 	count   int
+	moved   bool // the operator scrolled
 }
 
 // running is a plan that this geotop carries out.
@@ -125,6 +126,10 @@ func (a *App) begin(s *planScreen, do func(stop <-chan struct{}) error) {
 
 func (s *planScreen) act(a *App, action keymap.Action) bool {
 	page := max(1, a.bodyHeight()-1)
+	switch action {
+	case keymap.Up, keymap.Down, keymap.PageUp, keymap.PageDown:
+		s.moved = true
+	}
 	switch action {
 	case keymap.Up:
 		s.first--
@@ -312,16 +317,22 @@ func (s *planScreen) shown(a *App) *model.Plan {
 }
 
 func (s *planScreen) draw(a *App, width, height int) []string {
-	foot := []string{}
+	foot, now := []string{}, 0
 	for _, l := range s.state(a) {
 		foot = append(foot, wrapLine(a.theme, l, width)...)
 	}
 	lines := []string{}
-	for _, l := range s.lines(a) {
+	for _, l := range s.lines(a, width) {
+		if len(l) > 0 && l[0] == stepMarks[model.StepRuns] {
+			now = len(lines)
+		}
 		lines = append(lines, wrapLine(a.theme, l, width)...)
 	}
 	room := max(1, height-len(foot)-1)
 	s.count = len(lines)
+	if s.job != nil && !s.job.ended && !s.moved { // what is under way stays in sight
+		s.first = now - room/2
+	}
 	s.first = max(0, min(s.first, s.count-room))
 	lines = lines[s.first:min(s.count, s.first+room)]
 	for len(lines) < room && s.count > room {
@@ -330,7 +341,7 @@ func (s *planScreen) draw(a *App, width, height int) []string {
 	return append(append(lines, ""), foot...)
 }
 
-func (s *planScreen) lines(a *App) []view.Line {
+func (s *planScreen) lines(a *App, width int) []view.Line {
 	lines := []view.Line{}
 	for _, why := range s.refused {
 		lines = append(lines, view.Line{view.Mark(model.Critical), {Text: " "}, {Text: why}})
@@ -339,7 +350,7 @@ func (s *planScreen) lines(a *App) []view.Line {
 	if p == nil {
 		return lines
 	}
-	if s.job == nil || s.job.ended {
+	if s.job == nil {
 		for _, g := range p.Guards {
 			lines = append(lines, view.Line{view.Mark(model.Critical), {Text: " "}, {Text: g}})
 		}
@@ -355,18 +366,23 @@ func (s *planScreen) lines(a *App) []view.Line {
 		if !known {
 			mark = view.Mark(model.Unknown)
 		}
-		words := ""
-		if step.Effect != "" {
-			words = ": " + step.Effect
-		}
-		if step.Note != "" {
-			words += "; " + step.Note
+		words := []string{}
+		for _, of := range []string{step.Effect, step.Note} {
+			if of != "" {
+				words = append(words, of)
+			}
 		}
 		line := view.Line{mark, {Text: " "}, {Text: step.Text, Token: themes.Strong}}
-		if words != "" {
-			line = append(line, view.Cell{Text: words})
+		more := view.Cell{Text: strings.Join(words, "; ")}
+		switch {
+		case more.Text == "":
+			lines = append(lines, line)
+		case text.Width(line.Text())+2+text.Width(more.Text) <= width:
+			more.Text = ": " + more.Text
+			lines = append(lines, append(line, more))
+		default:
+			lines = append(lines, line, view.Line{{Text: "    "}, more})
 		}
-		lines = append(lines, line)
 	}
 	return lines
 }

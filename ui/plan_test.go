@@ -186,7 +186,7 @@ func TestPlanUnderWay(t *testing.T) {
 	p := a.job.plan.Clone()
 	p.Steps[0].State, p.Steps[1].State, p.Steps[1].Note = model.StepDone, model.StepRuns, "2 pods left"
 	a.Update(progressMsg{p})
-	shows(t, a, "› cordon curepipe 1/3")
+	shows(t, a, "› cordon 1/3")
 	shows(t, a, "2 pods left")
 	a.settle(press(a, "1", "2", "c"))
 	arm(a)

@@ -291,6 +291,12 @@ func whoAmI() string {
 func (a *act) report(cmd *cobra.Command, r *actions.Runner) *actions.Runner {
 	out, said := cmd.ErrOrStderr(), map[string]bool{}
 	r.Tell = func(p *model.Plan) {
+		for _, words := range p.Warnings {
+			if len(p.Steps) == 0 && !said[words] { // it is not ours yet
+				said[words] = true
+				fmt.Fprintln(out, "waits   "+model.Strip(words))
+			}
+		}
 		for _, s := range p.Steps {
 			line := stepLine(s)
 			if line != "" && !said[line] {
