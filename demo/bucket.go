@@ -190,7 +190,7 @@ func (s *sim) bucket(now time.Time) map[string]stored {
 	all := map[string]stored{}
 	s.stored, s.storedAt = all, last
 	for _, v := range s.volumes {
-		if v.backups == "never" {
+		if v.backups == "never" && len(v.taken) == 0 {
 			continue
 		}
 		sum := sha512.Sum512([]byte(v.name()))
@@ -198,7 +198,7 @@ func (s *sim) bucket(now time.Time) map[string]stored {
 		folder := "backupstore/volumes/" + h[:2] + "/" + h[2:] + "/" + v.name() + "/"
 		last := time.Time{}
 		for i, at := range nights(now) {
-			if v.failed(i) || v.backups == "missing" && i == 0 {
+			if v.failed(i) || v.backups == "missing" && i == 0 || v.backups == "never" {
 				continue
 			}
 			done := at.Add(4 * time.Minute)
@@ -208,6 +208,14 @@ func (s *sim) bucket(now time.Time) map[string]stored {
 			all[folder+"backups/backup_"+v.backupName(at)+".cfg"] = stored{fmt.Appendf(nil,
 				`{"Name":%q,"VolumeName":%q,"SnapshotName":"nightly","SnapshotCreatedAt":%q,"CreatedTime":%q,"Size":"%d"}`,
 				v.backupName(at), v.name(), at.Format(time.RFC3339), done.Format(time.RFC3339), v.size/2), done}
+		}
+		for _, b := range v.taken {
+			if done := b.asked.Add(backupTakes); !b.asked.IsZero() && !now.Before(done) {
+				last = done
+				all[folder+"backups/backup_"+b.backup+".cfg"] = stored{fmt.Appendf(nil,
+					`{"Name":%q,"VolumeName":%q,"SnapshotName":%q,"SnapshotCreatedAt":%q,"CreatedTime":%q,"Size":"%d"}`,
+					b.backup, v.name(), b.snapshot, b.at.Format(time.RFC3339), done.Format(time.RFC3339), v.size/2), done}
+			}
 		}
 		all[folder+"volume.cfg"] = stored{fmt.Appendf(nil, `{"Name":%q,"Size":"%d"}`, v.name(), v.size), last}
 	}

@@ -37,7 +37,10 @@ func (a *api) serveCustom(w http.ResponseWriter, r *http.Request, path string) b
 	if len(parts) < 2 {
 		return false
 	}
-	name, plural := parts[1], parts[len(parts)-1]
+	name, plural, one := parts[1], parts[len(parts)-1], ""
+	if len(parts) == 7 && parts[3] == "namespaces" {
+		plural, one = parts[5], parts[6]
+	}
 	g, ok := customGroups[name]
 	if !ok {
 		return false
@@ -55,9 +58,21 @@ func (a *api) serveCustom(w http.ResponseWriter, r *http.Request, path string) b
 		return true
 	}
 	items := things()
+	if one != "" {
+		if items[one] == nil {
+			a.fail(w, negotiate(""), http.StatusNotFound, metav1.StatusReasonNotFound, one+" not found")
+		} else {
+			a.json(w, items[one])
+		}
+		return true
+	}
+	key, value, _ := strings.Cut(r.URL.Query().Get("labelSelector"), "=")
 	list := []thing{}
 	for _, name := range slices.Sorted(maps.Keys(items)) {
-		list = append(list, items[name])
+		labels, _ := items[name]["metadata"].(thing)["labels"].(map[string]string)
+		if key == "" || labels[key] == value {
+			list = append(list, items[name])
+		}
 	}
 	a.json(w, thing{"apiVersion": name + "/" + g.version, "metadata": thing{"resourceVersion": "1"}, "items": list})
 	return true

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -25,6 +26,35 @@ type diskVolume struct {
 	size                       int64
 	on                         []*machine // its replicas
 	backups                    string     // "", "failing", "never" or "missing": claimed, and not in the bucket
+
+	wanted  int                    // copies; as many as there are when 0
+	balance string                 // replicaAutoBalance
+	names   map[*machine]string    // of its replicas
+	built   map[*machine]time.Time // when a copy that was added later is whole
+	taken   []*madeBackup          // snapshots and backups somebody asked for
+}
+
+// madeBackup is a snapshot and, once asked for, its backup.
+type madeBackup struct {
+	snapshot, backup string
+	at, asked        time.Time
+}
+
+// A copy that is added, and a backup, take so long.
+const (
+	buildTakes  = 12 * time.Second
+	backupTakes = 8 * time.Second
+)
+
+// replica names the copy on a machine, the same for as long as it is there.
+func (v *diskVolume) replica(m *machine) string {
+	if v.names == nil {
+		v.names = map[*machine]string{}
+	}
+	if v.names[m] == "" {
+		v.names[m] = fmt.Sprintf("%s-r-%08x", v.name(), uint32(hash("replica", v.name(), len(v.names))))
+	}
+	return v.names[m]
 }
 
 func (v *diskVolume) name() string { return "pvc-" + string(uid("volume", v.namespace, v.claim))[:13] }
@@ -154,6 +184,9 @@ func (s *sim) putLonghorn(plural string, now time.Time, put put) {
 
 // mode is what an engine says of a copy on m at a moment, and how far a rebuild is.
 func (v *diskVolume) mode(m *machine, now time.Time) (mode string, percent int, failed time.Time) {
+	if whole, later := v.built[m]; later && m.alive && now.Before(whole) {
+		return "WO", int(100 * (buildTakes - whole.Sub(now)) / buildTakes), time.Time{}
+	}
 	switch back := now.Sub(m.onAt); {
 	case !m.alive && now.Sub(m.offAt) > engineTimeout:
 		return "ERR", 0, m.offAt.Add(engineTimeout)
@@ -176,7 +209,7 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 	labels := map[string]string{"longhornvolume": name}
 	modes, rebuild, good, on := thing{}, thing{}, 0, ""
 	for i, m := range v.on {
-		replica := fmt.Sprintf("%s-r-%08x", name, uint32(hash("replica", name, i)))
+		replica := v.replica(m)
 		mode, percent, failed := v.mode(m, now)
 		if engine == nil || !engine.alive { // nobody writes: it stays as it was
 			mode, failed = "RW", time.Time{}
@@ -210,18 +243,24 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 		switch {
 		case engine == nil || !engine.alive:
 			robustness = "unknown"
-		case good < len(v.on):
+		case good < cmp.Or(v.wanted, len(v.on)):
 			robustness = "degraded"
 		}
 		put(name, nil, thing{
-			"spec": thing{"size": fmt.Sprint(v.size), "numberOfReplicas": len(v.on), "nodeID": on, "accessMode": "rwo", "dataEngine": "v1", "backupTargetName": "default"},
+			"spec": thing{"size": fmt.Sprint(v.size), "numberOfReplicas": cmp.Or(v.wanted, len(v.on)), "replicaAutoBalance": v.balance, "nodeID": on, "accessMode": "rwo", "dataEngine": "v1", "backupTargetName": "default"},
 			"status": thing{"state": "attached", "robustness": robustness, "currentNodeID": on, "actualSize": v.size / 2, "kubernetesStatus": thing{
 				"pvName": name, "namespace": v.namespace, "pvcName": v.claim, "workloadsStatus": []thing{{"podName": v.workload, "workloadName": v.workload, "workloadType": v.owner.kind}},
 			}},
 		})
 	case "backups":
 		s.putBackups(v, now, put)
+		for _, b := range v.taken {
+			v.putTaken(b, now, put)
+		}
 	case "snapshots":
+		for _, b := range v.taken {
+			put(b.snapshot, labels, thing{"spec": thing{"volume": name}, "status": thing{"creationTime": b.at.Format(time.RFC3339), "readyToUse": true, "userCreated": true, "size": v.size / 100}})
+		}
 		if v.backups != "never" {
 			last := nights(now)[0]
 			put("nightly-"+last.Format("20060102")+"-"+name, labels, thing{
@@ -269,6 +308,21 @@ func (s *sim) putBackups(v *diskVolume, now time.Time, put put) {
 		}
 		put(name, map[string]string{"backup-volume": v.name(), "backup-target": "default"}, thing{"spec": thing{"snapshotName": "nightly"}, "status": st})
 	}
+}
+
+// putTaken is a backup somebody asked for.
+func (v *diskVolume) putTaken(b *madeBackup, now time.Time, put put) {
+	if b.asked.IsZero() {
+		return
+	}
+	st := thing{"state": "InProgress", "progress": int(100 * now.Sub(b.asked) / backupTakes), "volumeName": v.name(), "backupTargetName": "default"}
+	if done := b.asked.Add(backupTakes); !now.Before(done) {
+		st = thing{
+			"state": "Completed", "progress": 100, "volumeName": v.name(), "backupTargetName": "default", "snapshotName": b.snapshot, "snapshotCreatedAt": b.at.Format(time.RFC3339),
+			"backupCreatedAt": done.Format(time.RFC3339), "lastSyncedAt": done.Format(time.RFC3339), "size": fmt.Sprint(v.size / 2), "newlyUploadDataSize": fmt.Sprint(v.size / 90),
+		}
+	}
+	put(b.backup, map[string]string{"backup-volume": v.name(), "backup-target": "default"}, thing{"spec": thing{"snapshotName": b.snapshot}, "status": st})
 }
 
 func (s *sim) putStorage(m *machine, put put) {

@@ -59,6 +59,10 @@ func (a *api) change(r *http.Request, parts []string) (any, *problem) {
 		return s.patchNode(r, last)
 	case len(parts) == 7 && last == "eviction" && verb == http.MethodPost:
 		return s.endPod(parts[3], parts[5])
+	case len(parts) >= 6 && parts[1] == "longhorn.io":
+		return s.changeLonghorn(r, parts[5], parts[6:])
+	case len(parts) == 6 && parts[4] == "pods" && verb == http.MethodDelete:
+		return s.endPod(parts[3], last)
 	case len(parts) >= 6 && parts[1] == "coordination.k8s.io" && parts[5] == "leases":
 		return a.changeLease(r, parts[4], parts[6:])
 	default:

@@ -368,7 +368,8 @@ func (s *planScreen) lines(a *App, width int) []view.Line {
 		}
 		words := []string{}
 		for _, of := range []string{step.Effect, step.Note} {
-			if of != "" {
+			ahead := of == step.Effect && step.Note != "" && step.State.Over() // what it came to says more
+			if of != "" && !ahead {
 				words = append(words, of)
 			}
 		}

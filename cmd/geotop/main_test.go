@@ -174,3 +174,19 @@ func TestActionsOnTheCommandLine(t *testing.T) {
 		t.Errorf("a file: exit code %d: %s", code, errs)
 	}
 }
+
+// The demo can be acted upon: a backup ends in its bucket, a copy in another house.
+func TestActionsOnTheDemo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, says string }{
+		{"backup dev/code-home --yes --demo", "done    back up dev/code-home: verified in the bucket"},
+		{"rebalance dev/gitea-data --yes --demo", "done    move a copy of dev/gitea-data from moka to curepipe: now on curepipe"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			t.Parallel()
+			if out, errs, code := geotop(t, strings.Fields(c.args)...); code != 0 || !strings.Contains(errs, c.says) {
+				t.Errorf("exit code %d:\n%s%s", code, out, errs)
+			}
+		})
+	}
+}
