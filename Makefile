@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TESTFLAGS ?=
 PREFIX    ?= $(HOME)/.local
 
-.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale drills soak fuzz lab clean
+.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale drills walk soak fuzz lab clean
 
 build: ## the binary, as released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
@@ -46,6 +46,9 @@ fuzz: ## each for a while
 
 drills: ## generated clusters in labs of their own, houses cut, forecasts held against what happens; 40 s each
 	cd lab && $(GO) run . drill --count 20
+
+walk: ## every call of every action goes wrong in every way, against the lab: an hour
+	cd lab && GEOTOP_WALK=all $(GO) test ./e2e -run SurvivesEveryFault -v -count=1 -timeout 3h
 
 soak: ## ten minutes of trouble in a lab of its own: geotop must not grow, race or miss that all is well again
 	cd lab && $(GO) run . soak

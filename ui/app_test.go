@@ -393,7 +393,7 @@ func escapes(frame string) error {
 }
 
 var everyKey = []string{
-	"1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "m", "r", "backspace", "left", "right", "up", "down",
+	"1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "0", "a", "c", "u", "D", "b", "B", "R", "s", "f", "F", "3", "4", "5", "m", "r", "backspace", "left", "right", "up", "down",
 }
 
 // FuzzScreens presses keys and resizes at random: whatever happens, no line is
@@ -406,6 +406,7 @@ func FuzzScreens(f *testing.F) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		worlds := []*model.World{worldOf(t, dark), hostile(), worldOf(t, moment{"weak", 0}), nil, sourceState(t, model.SourceForbidden, "no", false)}
 		a := open(t, worlds[rng.IntN(len(worlds))], int(width), int(height))
+		a.cfg.Actor, a.write = &fakeActor{}, rng.IntN(3) > 0
 		for range 60 {
 			switch rng.IntN(12) {
 			case 0:
@@ -416,6 +417,8 @@ func FuzzScreens(f *testing.F) {
 				}
 			case 2:
 				a.Update(armMsg{})
+			case 3, 4:
+				a.happen(rng)
 			default:
 				press(a, everyKey[rng.IntN(len(everyKey))])
 			}
@@ -425,7 +428,7 @@ func FuzzScreens(f *testing.F) {
 			if err := escapes(a.frame); err != nil {
 				t.Fatalf("%v in\n%q", err, a.frame)
 			}
-			if a.world != nil && a.height >= 2 && a.width >= 6 && a.filter == nil && a.note == "" && a.question == nil && !strings.Contains(frame(a), "q ") {
+			if a.world != nil && a.height >= 2 && a.width >= 6 && a.filter == nil && a.note == "" && a.question == nil && a.typed == nil && !strings.Contains(frame(a), "q ") {
 				t.Fatalf("%dx%d does not say how to leave:\n%s", a.width, a.height, frame(a))
 			}
 		}

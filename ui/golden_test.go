@@ -137,6 +137,23 @@ func TestGoldenPanes(t *testing.T) {
 	}
 }
 
+// Plans and the menu of actions, on phones and wide.
+func TestGoldenActions(t *testing.T) {
+	for name, keys := range map[string][]string{"menu": {"G", "a"}, "plan-outage": {"G", "a", "4"}, "plan-drain": {"2", "D"}, "plan-backups": {"B"}, "plan-refused": {"u"}} {
+		for _, size := range [][2]int{{40, 16}, {46, 19}, {80, 24}, {120, 40}} {
+			t.Run(fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), func(t *testing.T) {
+				a := open(t, worldOf(t, moment{"weak", 0}), size[0], size[1])
+				a.cfg.Actor, a.write = &fakeActor{}, true
+				a.settle(press(a, keys...))
+				if err := fits(a); err != nil {
+					t.Error(err)
+				}
+				equal(t, fmt.Sprintf("%s-%dx%d", name, size[0], size[1]), frame(a))
+			})
+		}
+	}
+}
+
 // TestGoldenStates draws the home screen of every state a cluster can be in.
 func TestGoldenStates(t *testing.T) {
 	for _, m := range []moment{{"weak", 0}, {"healthy", 0}, {"split", 0}, {"quorum", 2 * time.Minute}} {

@@ -334,7 +334,12 @@ func (s *planScreen) draw(a *App, width, height int) []string {
 		s.first = now - room/2
 	}
 	s.first = max(0, min(s.first, s.count-room))
-	lines = lines[s.first:min(s.count, s.first+room)]
+	if below := s.count - s.first - room; below > 0 {
+		lines = lines[s.first : s.first+room]
+		lines[room-1] = a.theme.Paint(themes.Dim, text.Cut(fmt.Sprintf("%s shows %d more lines", a.cfg.Keys.Key(keymap.Plan, keymap.Down), below+1), width))
+	} else {
+		lines = lines[s.first:]
+	}
 	for len(lines) < room && s.count > room {
 		lines = append(lines, "")
 	}

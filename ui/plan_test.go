@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -62,14 +63,32 @@ func acting(t *testing.T, w *model.World, actor Actor, write bool) *App {
 	return a
 }
 
-// settle plays out commands that do not wait, and what follows from them.
+// settle plays out commands that do not wait.
 func (a *App) settle(cmd tea.Cmd) {
 	for _, msg := range all(cmd) {
 		switch msg.(type) {
 		case checkedMsg, ranMsg, logMsg:
-			_, next := a.Update(msg)
-			a.settle(next)
+			a.Update(msg)
 		}
+	}
+}
+
+// happen has something come of the plan on top, if there is one.
+func (a *App) happen(rng *rand.Rand) {
+	s, on := a.top().(*planScreen)
+	switch {
+	case !on:
+	case s.asking:
+		a.Update(checkedMsg{s, s.plan, []error{nil, errors.New("no \x1b[2J"), &actions.RefusedError{Why: []string{"\x1b]0;no\a", "nor"}}}[rng.IntN(3)]})
+	case s.job == nil:
+		arm(a)
+	case !s.job.ended && rng.IntN(2) == 0:
+		p := s.job.plan.Clone()
+		step := p.Steps[rng.IntN(len(p.Steps))]
+		step.State, step.Note = []model.StepState{model.StepRuns, model.StepDone, model.StepFailed, "\x1b[31m"}[rng.IntN(4)], "far \x1b[2J along"
+		a.Update(progressMsg{p})
+	case !s.job.ended:
+		a.Update(ranMsg{s.job, []error{nil, actions.ErrStopped, errors.New("\x1b[2J")}[rng.IntN(3)]})
 	}
 }
 

@@ -45,7 +45,7 @@ func Sites() List {
 			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 3, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("MEM"),
 				cell:    func(w *model.World, s *model.Site) Cell { return siteLoad(w, s, siteMemory(s)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return compareLoad(siteMemory, a, b) }},
-			{ColumnInfo: ColumnInfo{Title: "IF LOST", Rank: 1, Min: 8, Ideal: 11}, cell: func(w *model.World, s *model.Site) Cell { return siteVerdict(w, s.Name) }},
+			{ColumnInfo: ColumnInfo{Title: "IF LOST", Rank: 1, Min: 6, Ideal: 11}, cell: func(w *model.World, s *model.Site) Cell { return siteVerdict(w, s.Name) }},
 			{ColumnInfo: ColumnInfo{Title: "REGION", Rank: 8, Min: 6, Ideal: 9, Max: 14}, cell: func(_ *model.World, s *model.Site) Cell { return dim(s.Region) }},
 			{ColumnInfo: ColumnInfo{Title: "SINCE", Rank: 6, Min: 5, Right: true}, cell: func(w *model.World, s *model.Site) Cell { return dim(age(w, s.Since)) },
 				compare: func(_ *model.World, a, b *model.Site) int { return b.Since.Compare(a.Since) }},

@@ -68,7 +68,7 @@ func TestCordonSurvivesEveryFault(t *testing.T) {
 		begin:  func(t *testing.T, e *eye) { setCordon(t, e, "moka-2") },
 		done:   func() error { return wantCordoned(t, "moka-1 moka-2 moka-3") },
 		undone: func() error { return wantCordoned(t, "moka-2") },
-		every:  1,
+		every:  2,
 	})
 }
 

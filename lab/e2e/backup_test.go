@@ -105,7 +105,7 @@ func TestBackupSurvivesEveryFault(t *testing.T) {
 			}
 			return nil
 		},
-		every: 3,
+		every: 4,
 		look:  200 * time.Millisecond,
 	})
 }

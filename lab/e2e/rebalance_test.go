@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -185,10 +184,6 @@ func TestRebalance(t *testing.T) {
 func TestRebalanceSurvivesEveryFault(t *testing.T) {
 	quick(t)
 	afterwards(t, uncordonAll)
-	every := 5
-	if os.Getenv("GEOTOP_WALK") == "all" {
-		every = 1
-	}
 	walkFaults(t, walk{
 		plan:  func(w *model.World) (*model.Plan, error) { return actions.Rebalance(w, "volume/"+moved) },
 		begin: huddle,
@@ -206,7 +201,7 @@ func TestRebalanceSurvivesEveryFault(t *testing.T) {
 			}
 			return nil
 		},
-		every: every,
+		every: 8,
 		look:  300 * time.Millisecond,
 	})
 }
