@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -92,6 +93,14 @@ func huddle(t *testing.T, e *eye) {
 		copies(2)
 	} else {
 		setCordon(t, e, other...)
+		e.until("Longhorn sees the cordons", func(w *model.World) error {
+			for _, s := range w.StorageNodes {
+				if s.Schedulable && slices.Contains(other, s.Name) {
+					return errors.New(s.Name + " takes copies still")
+				}
+			}
+			return nil
+		})
 		copies(3)
 		e.until("a third copy", func(*model.World) error {
 			if nodes, _ := copiesOf(t, moved); len(nodes) != 3 {
@@ -204,4 +213,46 @@ func TestRebalanceSurvivesEveryFault(t *testing.T) {
 		every: 8,
 		look:  300 * time.Millisecond,
 	})
+}
+
+// The real binary is killed while a copy is built; another one finishes the move, once
+// it is sure that nobody else does.
+func TestKilledInTheMiddleOfAMove(t *testing.T) {
+	allWell(t)
+	back := shared.PaceLonghorn(longhorn.Clock{EngineTimeout: 2 * time.Second, Replenish: 25 * time.Second, Rebuild: 3 * time.Second, Backup: time.Second})
+	t.Cleanup(back)
+	e := look(t, shared.Kubeconfig("admin"))
+	whole(e)
+	afterwards(t, uncordonAll)
+	huddle(t, e)
+	args := []string{"--kubeconfig", shared.Kubeconfig("admin"), "--no-ping"}
+	cmd := exec.Command(binary, append([]string{"rebalance", "--yes"}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e.until("a copy being built", func(w *model.World) error {
+		if v := w.VolumeNamed("lab", moved); v.Rebuilding() < 0 || len(w.Plans) != 1 {
+			return fmt.Errorf("%d copies, %d plans", len(v.Replicas), len(w.Plans))
+		}
+		return nil
+	})
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	if nodes, wanted := copiesOf(t, moved); len(nodes) < 2 || wanted != 3 {
+		t.Errorf("killed: copies on %v, %d wanted", nodes, wanted)
+	}
+	if out, errs, code := once(t, nil, append([]string{"plan"}, args...)...); code != 0 || !strings.Contains(out, "(runs)") {
+		t.Errorf("another one sees, exit code %d: %s%s", code, out, errs)
+	}
+	if out, errs, code := once(t, nil, append([]string{"plan", "finish"}, args...)...); code != 0 || !strings.Contains(errs, "making sure that") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+	if err := spread(t); err != nil {
+		t.Error(err)
+	}
+	if out, errs, _ := once(t, nil, append([]string{"audit"}, args...)...); !strings.Contains(out, "finish rebalance") {
+		t.Errorf("the log: %s%s", out, errs)
+	}
 }
