@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -46,10 +47,13 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// quiet keeps Kubernetes' libraries from logging to stderr by themselves, over any
+// screen.
+var quiet = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
+
 // run is main without the process: it gives the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	// Kubernetes' libraries log to stderr by themselves, over any screen.
-	klog.SetLogger(logr.Discard())
+	quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cmd := newCommand()
