@@ -29,12 +29,13 @@ var allowed = map[string][]string{
 	"collectors/tailnet":     {"collectors", "model"},
 	"demo":                   {},
 	"demo/still":             {"collectors", "collectors/kube", "collectors/links", "collectors/objectstore", "collectors/tailnet", "demo", "model", "survive"},
+	"session":                {"model"},
 	"survive":                {"model"},
 	"view":                   {"model", "text", "themes"},
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"actions", "keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "survive", "themes", "ui", "view"},
+	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "session", "survive", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

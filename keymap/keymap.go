@@ -62,6 +62,8 @@ const (
 	Backup       Action = "backup"
 	BackupStale  Action = "backup.stale"
 	Rebalance    Action = "rebalance"
+	Shell        Action = "shell"
+	Logs         Action = "logs"
 	Plans        Action = "plans"
 	Agree        Action = "plan.agree"
 	Stop         Action = "plan.stop"
@@ -142,6 +144,8 @@ func Default() *Map {
 		{Drain, List, []string{"D"}, "drain this machine, or this house", ""},
 		{Backup, List, []string{"b"}, "back up this volume, or all with a copy in this house", ""},
 		{BackupStale, List, []string{"B"}, "back up all that have no good backup of the last day", ""},
+		{Logs, List, []string{"l"}, "the last lines of this pod's log", ""},
+		{Shell, List, []string{"s"}, "a shell in this pod; exit comes back here", ""},
 		{Rebalance, List, []string{"R"}, "move copies of this volume, or out of this house, to where there is none", ""},
 		{Down, List, []string{"j", "down"}, "down", ""},
 		{Up, List, []string{"k", "up"}, "up", ""},

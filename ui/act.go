@@ -57,6 +57,8 @@ func (s *listScreen) change(a *App, action keymap.Action) bool {
 		s.offer(a)
 	case has:
 		a.propose(name, s.object())
+	case action == keymap.Shell || action == keymap.Logs:
+		s.enter(a, action)
 	default:
 		return false
 	}
@@ -184,4 +186,25 @@ func (s *menuScreen) draw(a *App, width, height int) []string {
 // readOnly says that nothing is changed, and what lifts that.
 func readOnly(a *App) string {
 	return "read-only: plans are shown; " + a.cfg.Keys.Key(keymap.Global, keymap.Write) + " allows to carry them out"
+}
+
+// adoptAct takes in what came of something that was begun on the screen.
+func (a *App) adoptAct(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case checkedMsg:
+		return a.adoptCheck(msg)
+	case armedMsg:
+		msg.screen.armed = true
+	case progressMsg:
+		return a.adoptProgress(msg.plan)
+	case ranMsg:
+		a.adoptEnd(msg)
+	case logMsg:
+		a.adoptLog(msg)
+	case linesMsg:
+		a.adoptLines(msg)
+	case leftMsg:
+		a.note = msg.words()
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ package ui
 
 import (
 	"context"
+	"os/exec"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -42,6 +43,10 @@ type Config struct {
 	Lose func(w *model.World, sites []string) *model.Verdict
 	// Actor carries out changes; nil where nothing can be changed.
 	Actor Actor
+	// Shell is a program that opens a shell in a pod, and Logs reads the last lines of
+	// its log; nil where there are no containers.
+	Shell func(namespace, pod string) *exec.Cmd
+	Logs  func(ctx context.Context, namespace, pod string) ([]string, error)
 }
 
 // tick is how often ages on the screen move on by themselves; slowTick with more
@@ -176,16 +181,8 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
 	case lostMsg:
 		a.adoptLoss(msg.verdict)
-	case checkedMsg:
-		cmd = a.adoptCheck(msg)
-	case armedMsg:
-		msg.screen.armed = true
-	case progressMsg:
-		cmd = a.adoptProgress(msg.plan)
-	case ranMsg:
-		a.adoptEnd(msg)
-	case logMsg:
-		a.adoptLog(msg)
+	case checkedMsg, armedMsg, progressMsg, ranMsg, logMsg, linesMsg, leftMsg:
+		cmd = a.adoptAct(msg)
 	case gateMsg:
 		return a, a.await()
 	case tea.WindowSizeMsg:

@@ -393,7 +393,7 @@ func escapes(frame string) error {
 }
 
 var everyKey = []string{
-	"1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "0", "a", "c", "u", "D", "b", "B", "R", "s", "f", "F", "3", "4", "5", "m", "r", "backspace", "left", "right", "up", "down",
+	"1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "0", "a", "c", "u", "D", "b", "B", "R", "s", "l", "f", "F", "3", "4", "5", "m", "r", "backspace", "left", "right", "up", "down",
 }
 
 // FuzzScreens presses keys and resizes at random: whatever happens, no line is

@@ -122,7 +122,7 @@ func addActions(cmd *cobra.Command, f *flags) {
 		cmd.AddCommand(v.command(f, false))
 		plan.AddCommand(v.command(f, true))
 	}
-	cmd.AddCommand(plan, newAudit(f))
+	cmd.AddCommand(plan, newAudit(f), newShell(f), newLogs(f))
 }
 
 // command is the verb; with only, one that plans and does nothing.

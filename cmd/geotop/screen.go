@@ -76,6 +76,9 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 		acts := newActor(f.runner(src), src.api)
 		cfg.Actor, plans = acts, acts.wait
 	}
+	if src.pods != nil && f.demo == "" {
+		cfg.Shell, cfg.Logs = f.shellIn, logsOf(src.pods)
+	}
 	app, err := ui.New(cfg)
 	if err != nil {
 		return usage("%w", err)

@@ -34,7 +34,8 @@ import (
 type source struct {
 	run     func(ctx context.Context) // nil when nothing has to run
 	judge   *judge
-	api     actions.API // nil where nothing can be changed
+	api     actions.API     // nil where nothing can be changed
+	pods    *kube.Collector // the way into pods; nil where there are none to go into
 	changed <-chan struct{}
 	world   func() *model.World
 }
@@ -177,7 +178,7 @@ func live(p parts, opt model.Options) (*source, error) {
 	}
 	set := collectors.NewSet(list...)
 	judge := &judge{tries: p.tries}
-	return &source{run: set.Run, judge: judge, api: c, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
+	return &source{run: set.Run, judge: judge, api: c, pods: c, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {

@@ -19,6 +19,7 @@ import (
 type server struct {
 	url     string // as in a kubeconfig
 	address string // host:port
+	config  *rest.Config
 	client  *rest.RESTClient
 	http    *http.Client
 }
@@ -32,7 +33,7 @@ func connect(rc *rest.Config, client *http.Client) (*server, error) {
 			return nil, fmt.Errorf("credentials: %w", err)
 		}
 	}
-	s := &server{url: rc.Host, http: client}
+	s := &server{url: rc.Host, config: rc, http: client}
 	if s.client, err = rest.UnversionedRESTClientForConfigAndClient(rc, client); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strconv"
@@ -225,12 +226,27 @@ func (c *Collector) Request(ctx context.Context, method, path string, query url.
 	if body != nil {
 		req = req.SetHeader("Content-Type", contentType).Body(body)
 	}
-	answer, err := req.Do(ctx).Raw()
-	if err != nil {
+	res := req.Do(ctx)
+	if err := res.Error(); err != nil { // with the server's own words, which Raw leaves out
 		return nil, because(ctx, err)
 	}
-	return answer, nil
+	return res.Raw()
 }
+
+// Stream begins a request to the server in use whose answer has no end of its own;
+// it ends with ctx, or when it is closed.
+func (c *Collector) Stream(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	req := c.api.server().client.Get().AbsPath(path).MaxRetries(0)
+	for key, values := range query {
+		for _, v := range values {
+			req = req.Param(key, v)
+		}
+	}
+	return req.Stream(ctx)
+}
+
+// Rest is the way to the server in use, for what needs a connection of its own.
+func (c *Collector) Rest() *rest.Config { return rest.CopyConfig(c.api.server().config) }
 
 // elsewhere lists where other API servers may be: those the cluster tells of,
 // those we were told, and the nodes of the control plane.

@@ -5,7 +5,7 @@ package rig
 // completes unless it says that it stays, a pod that is deleted goes.
 const kwokConfig = `apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
-options: {podPlayStageParallelism: 32, nodePlayStageParallelism: 16, nodeLeaseParallelism: 16}
+options: {podPlayStageParallelism: 32, nodePlayStageParallelism: 16, nodeLeaseParallelism: 16, enableDebuggingHandlers: true}
 ---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
@@ -101,6 +101,31 @@ spec:
     matchExpressions:
     - {key: '.metadata.deletionTimestamp', operator: Exists}
   next: {delete: true}
+`
+
+// podLog is the file that every pod's log is read from, and podSays what is in it, as
+// a container runtime writes it: one line that would clear the screen it is shown on.
+const (
+	podLog  = "pod.log"
+	podSays = "2026-01-02T03:04:05.000000000Z stdout F listening on :8080\n" +
+		"2026-01-02T03:04:06.000000000Z stderr F \x1b[2Jsurprise\n"
+)
+
+// PodLog is the file that every pod's log is read from.
+func (r *Rig) PodLog() string { return r.file(podLog) }
+
+// kwokInside has KWOK serve logs from one file and shells of this machine for every
+// pod: log file and working folder.
+const kwokInside = `---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterLogs
+metadata: {name: one-file}
+spec: {logs: [{logsFile: %[1]q, previousLogsFile: %[1]q, follow: true}]}
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterExec
+metadata: {name: here}
+spec: {execs: [{local: {workDir: %[2]q, envs: [{name: LAB, value: "inside"}]}}]}
 `
 
 // kwokMetrics has KWOK serve the kubelets' resource metrics, from what pods say

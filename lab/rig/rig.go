@@ -124,12 +124,12 @@ func (r *Rig) prepare() error {
 	if err := r.planMinIO(); err != nil {
 		return err
 	}
-	kwok := kwokConfig + kwokMetrics
-	if r.cfg.NoMetrics {
-		kwok = kwokConfig
+	kwok := kwokConfig + fmt.Sprintf(kwokInside, r.PodLog(), r.Dir)
+	if !r.cfg.NoMetrics {
+		kwok += kwokMetrics
 	}
 	for name, text := range map[string]string{
-		"audit-policy.yaml": auditPolicy, "kwok.yaml": kwok,
+		"audit-policy.yaml": auditPolicy, "kwok.yaml": kwok, podLog: podSays,
 		"scheduler.yaml": fmt.Sprintf(schedulerConfig, r.Kubeconfig("admin")),
 	} {
 		if err := os.WriteFile(filepath.Join(r.Dir, name), []byte(text), 0o600); err != nil {
