@@ -251,11 +251,20 @@ func (a *act) agree(cmd *cobra.Command, p *model.Plan) error {
 		question, want = "Type "+p.Confirm+" to have it done: ", p.Confirm
 	}
 	fmt.Fprint(cmd.ErrOrStderr(), question)
-	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-	if strings.TrimSpace(answer) != want {
-		return &exitError{exitFailed, errors.New("not done")}
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+		answers <- answer
+	}()
+	select {
+	case answer := <-answers:
+		if strings.TrimSpace(answer) == want {
+			return nil
+		}
+	case <-cmd.Context().Done(): // Ctrl-C; the process ends with the reading
+		fmt.Fprintln(cmd.ErrOrStderr())
 	}
-	return nil
+	return &exitError{exitFailed, errors.New("not done")}
 }
 
 // runner carries out plans on the source's cluster.

@@ -23,7 +23,7 @@ func TestCollectsWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := e.until("measured", func(w *model.World) error {
-		if s := source(w, model.SourceNodeUsage); s.Items != 9 {
+		if s := source(w, model.SourceNodeUsage); s.Items != 9 || !w.Settled() {
 			return fmt.Errorf("usage of %d nodes", s.Items)
 		}
 		return nil

@@ -134,6 +134,7 @@ func TestDeletePodAndRestart(t *testing.T) {
 	allWell(t)
 	e := look(t, shared.Kubeconfig("admin"))
 	whole(e)
+	e.settled()
 	pods := func() (names []string) {
 		for _, p := range e.world().Pods {
 			if p.Namespace == "web" && strings.HasPrefix(p.Name, "blog-") && p.Ready {

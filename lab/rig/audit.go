@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,9 +48,15 @@ func RequestsIn(dir string) ([]Request, error) {
 	defer f.Close()
 	var all []Request
 	seen := map[string]bool{} // a watch is logged when it begins and when it ends
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	lines := bufio.NewReaderSize(f, 1<<20)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return all, nil // what is there of a line is still being written
+		}
+		if err != nil {
+			return nil, err
+		}
 		var ev struct {
 			AuditID        string    `json:"auditID"`
 			Verb           string    `json:"verb"`
@@ -59,7 +66,7 @@ func RequestsIn(dir string) ([]Request, error) {
 				Code int `json:"code"`
 			} `json:"responseStatus"`
 		}
-		if err := json.Unmarshal(lines.Bytes(), &ev); err != nil {
+		if err := json.Unmarshal(line, &ev); err != nil {
 			return nil, err
 		}
 		if seen[ev.AuditID] {
@@ -68,5 +75,4 @@ func RequestsIn(dir string) ([]Request, error) {
 		seen[ev.AuditID] = true
 		all = append(all, Request{ev.Verb, ev.RequestURI, ev.ResponseStatus.Code, ev.At})
 	}
-	return all, lines.Err()
 }

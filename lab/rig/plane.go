@@ -42,6 +42,15 @@ func (r *Rig) startPlane(ctx context.Context) error {
 	if err := r.startControllers(); err != nil {
 		return err
 	}
+	return r.startScheduler()
+}
+
+// startScheduler starts it, or again: it ends itself when it finds its own cache wrong,
+// as objects that make no sense can have it do, and in a cluster it would be restarted.
+func (r *Rig) startScheduler() error {
+	if c := r.component("kube-scheduler"); c != nil && c.Up() {
+		return nil
+	}
 	_, err := r.launch("kube-scheduler", "", r.bin["kube-scheduler"],
 		"--config="+r.file("scheduler.yaml"), "--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(r.ports["scheduler"]), "--cert-dir="+r.file("scheduler"),
 		"--authentication-kubeconfig="+r.Kubeconfig("admin"), "--authorization-kubeconfig="+r.Kubeconfig("admin"))
