@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"actions", "keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "session", "survive", "themes", "ui", "view"},
+	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "session", "survive", "text", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

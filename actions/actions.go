@@ -58,8 +58,9 @@ type op struct {
 	// check asks the cluster what the step would come to, and completes its words
 	// and the plan's guards; nil where there is nothing to ask.
 	check func(context.Context, client, *model.Plan, *model.Step) error
-	// rights are what it takes.
-	rights []right
+	// rights are what it takes, and rightsOf what this one step takes besides.
+	rights   []right
+	rightsOf func(*model.Step) []right
 	// atomic steps are done or not, with nothing between.
 	atomic bool
 }
@@ -72,7 +73,7 @@ func init() {
 	ops = map[string]op{
 		opCordon: cordonOp(true), opUncordon: cordonOp(false), opDrain: drainOp, opBackup: backupOp, opMove: moveOp,
 		opOutOfService: serviceOp(true), opInService: serviceOp(false), opClear: clearOp, opWell: wellOp,
-		opDeletePod: deletePodOp, opRestart: restartOp,
+		opDeletePod: deletePodOp, opRestart: restartOp, opScale: scaleOp, opReady: readyOp, opRestore: restoreOp, opClaim: claimOp, opDeleteBackup: deleteBackupOp,
 	}
 }
 
@@ -110,6 +111,9 @@ func Check(ctx context.Context, api API, p *model.Plan) error {
 			return refuse("this geotop does not know the step %q; a newer one planned it", s.Op)
 		}
 		need = append(need, o.rights...)
+		if o.rightsOf != nil {
+			need = append(need, o.rightsOf(s)...)
+		}
 	}
 	if recorded(p) {
 		for _, verb := range []string{"create", "get", "update", "delete"} {

@@ -221,9 +221,16 @@ func TestOffers(t *testing.T) {
 		for _, wl := range w.Workloads {
 			objects = append(objects, wl.Object())
 		}
+		for _, b := range w.Backups {
+			objects = append(objects, "backup/"+b.Name)
+		}
 		for _, o := range objects {
 			for _, offer := range actions.Offers(w, o) {
-				p, err := actions.PlanFor(w, offer.Action, o)
+				answer := offer.Answer
+				if offer.Action == "scale" { // as many as there are is no plan
+					answer += "1"
+				}
+				p, err := actions.PlanFor(w, offer.Action, []string{o}, answer)
 				if (err == nil) != (offer.Why == "") || offer.Words == "" {
 					t.Fatalf("%s: %s of %s: %v, %+v", scenario, offer.Action, o, err, offer)
 				}

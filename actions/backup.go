@@ -135,16 +135,23 @@ func backUp(ctx context.Context, j *job, s *model.Step) error {
 			continue
 		case err != nil:
 			return err
-		case b.Status.State == "Error" || b.Status.State == "Unknown":
-			// Another try, by whoever finishes the plan, is another backup.
-			tries, _ := strconv.Atoi(s.Args[argTry])
-			if err := j.keep(ctx, s, argTry, strconv.Itoa(tries+1)); err != nil {
-				return err
-			}
-			return refuse("Longhorn: %s", model.Clean(cmp.Or(b.Status.Error, "it does not say why"), 300))
+		case b.failed():
+			return j.failedBackup(ctx, s, b)
 		}
 		return j.upload(ctx, s, backup)
 	}
+}
+
+func (b *lhBackup) failed() bool { return b.Status.State == "Error" || b.Status.State == "Unknown" }
+
+// failedBackup gives Longhorn's reason. Another try, by whoever finishes the plan, is
+// another backup.
+func (j *job) failedBackup(ctx context.Context, s *model.Step, b *lhBackup) error {
+	tries, _ := strconv.Atoi(s.Args[argTry])
+	if err := j.keep(ctx, s, argTry, strconv.Itoa(tries+1)); err != nil {
+		return err
+	}
+	return refuse("Longhorn: %s", model.Clean(cmp.Or(b.Status.Error, "it does not say why"), 300))
 }
 
 // snapshot makes the snapshot and waits until it can be read.
@@ -252,12 +259,8 @@ func (j *job) upload(ctx context.Context, s *model.Step, name string) error {
 			return err
 		}
 		switch st := b.Status; {
-		case st.State == "Error" || st.State == "Unknown":
-			tries, _ := strconv.Atoi(s.Args[argTry])
-			if err := j.keep(ctx, s, argTry, strconv.Itoa(tries+1)); err != nil {
-				return err
-			}
-			return refuse("Longhorn: %s", model.Clean(cmp.Or(st.Error, "it does not say why"), 300))
+		case b.failed():
+			return j.failedBackup(ctx, s, b)
 		case st.State == "Completed" && st.LastSyncedAt != nil:
 			if whole.IsZero() {
 				whole = j.Now()

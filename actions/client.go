@@ -32,6 +32,7 @@ type meta struct {
 	Labels          map[string]string `json:"labels,omitempty"`
 	Annotations     map[string]string `json:"annotations,omitempty"`
 	DeletionTime    *string           `json:"deletionTimestamp,omitempty"`
+	Generation      int64             `json:"generation,omitempty"`
 }
 
 func (c client) send(ctx context.Context, method, path string, query url.Values, kind string, body, into any) error {
@@ -78,6 +79,14 @@ func (c client) replace(ctx context.Context, path string, body, into any) error 
 func (c client) merge(ctx context.Context, path string, patch any) error {
 	return c.send(ctx, http.MethodPatch, path, nil, string(types.MergePatchType), patch, nil)
 }
+
+// wouldMerge asks what merge would come to, and changes nothing: it is refused as that
+// would be.
+func (c client) wouldMerge(ctx context.Context, path string, patch any) error {
+	return c.send(ctx, http.MethodPatch, path, dryRun, string(types.MergePatchType), patch, nil)
+}
+
+var dryRun = url.Values{"dryRun": {"All"}}
 
 // remove deletes exactly the object that was seen.
 func (c client) remove(ctx context.Context, path string, seen meta) error {

@@ -146,6 +146,9 @@ func cordonOp(on bool) op {
 	return op{
 		atomic: true,
 		rights: []right{{verb: "get", resource: "nodes"}, {verb: "patch", resource: "nodes"}},
+		check: func(ctx context.Context, c client, _ *model.Plan, s *model.Step) error {
+			return c.wouldMerge(ctx, nodesPath+nameOf(s.Object), map[string]any{"spec": map[string]any{"unschedulable": on}})
+		},
 		do: func(ctx context.Context, j *job, s *model.Step) error {
 			n, err := j.node(ctx, s)
 			if err != nil {
@@ -156,6 +159,9 @@ func cordonOp(on bool) op {
 					return nil // we did, and did not hear of it
 				}
 				return &skipped{"was so already"}
+			}
+			if on && j.last(n.Metadata.Name) {
+				return refuse("meanwhile no other machine takes pods: nothing could be placed any more")
 			}
 			if err := j.keep(ctx, s, argWas, "no"); err != nil {
 				return err
@@ -173,6 +179,17 @@ func cordonOp(on bool) op {
 			return j.setUnschedulable(ctx, n, other)
 		},
 	}
+}
+
+// last reports whether no machine would take pods any more without this one, and the
+// operator was not told so when the plan was agreed to.
+func (j *job) last(name string) bool {
+	w := j.World()
+	if w == nil || len(j.plan.Guards) > 0 {
+		return false
+	}
+	n := w.Node(j.plan.Cluster, name)
+	return n != nil && !elsewhere(w, &target{nodes: []*model.Node{n}})
 }
 
 func (j *job) node(ctx context.Context, s *model.Step) (*node, error) {

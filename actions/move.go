@@ -68,8 +68,11 @@ func Rebalance(w *model.World, what ...string) (*model.Plan, error) {
 		bytes += m.Bytes
 	}
 	if len(moves) == 0 {
-		if len(left) > 0 {
+		switch {
+		case len(left) > 0:
 			return nil, &RefusedError{Why: p.Warnings}
+		case len(volumes) == 1:
+			return nil, nothing("it is in as many houses as it has copies")
 		}
 		return nil, nothing("every volume is in as many houses as it has copies")
 	}
@@ -353,7 +356,7 @@ func (m *move) advance(ctx context.Context, added, old []*lhReplica) (stage stri
 		return "", done, m.back(ctx, "Longhorn made more copies than one")
 	}
 	fresh := added[0]
-	if site := m.site(fresh); site != "" && m.crowds(fresh, site, old) {
+	if site := m.site(fresh); site != "" && m.crowds(site, old) {
 		return "", done, m.back(ctx, "Longhorn put the copy into "+site+", where there is one")
 	}
 	switch {
@@ -391,10 +394,10 @@ func (m *move) victim(old []*lhReplica) *lhReplica {
 }
 
 // crowds reports whether the site holds another copy that stays.
-func (m *move) crowds(fresh *lhReplica, site string, old []*lhReplica) bool {
-	return slices.ContainsFunc(old, func(r *lhReplica) bool {
-		return r != fresh && r.Metadata.Name != m.s.Args[argVictim] && m.site(r) == site
-	}) || site == m.s.Args[argFrom]
+func (m *move) crowds(site string, old []*lhReplica) bool {
+	return site == m.s.Args[argFrom] || slices.ContainsFunc(old, func(r *lhReplica) bool {
+		return r.Metadata.Name != m.s.Args[argVictim] && m.site(r) == site
+	})
 }
 
 func (m *move) remove(ctx context.Context, r *lhReplica) error {

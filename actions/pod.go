@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -13,10 +12,8 @@ import (
 
 const (
 	opDeletePod = "delete pod"
-	opRestart   = "restart"
 
 	argUID = "uid"
-	argAt  = "at"
 )
 
 // DeletePod plans to end one pod ("pod/NAMESPACE/NAME"), whatever budgets say.
@@ -62,45 +59,3 @@ var deletePodOp = op{
 	},
 	undo: stays,
 }
-
-// plurals are the workloads that can be restarted, by kind.
-var plurals = map[string]string{"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
-
-// Restart plans to have all pods of a workload made anew ("Deployment/NAMESPACE/NAME").
-func Restart(w *model.World, what string) (*model.Plan, error) {
-	at := slices.IndexFunc(w.Workloads, func(wl *model.Workload) bool { return wl.Object() == what })
-	if at < 0 {
-		return nil, unknown("there is no workload %s", model.Clean(what, 160))
-	}
-	wl := w.Workloads[at]
-	if plurals[wl.Kind] == "" {
-		return nil, unknown("a %s is not restarted", wl.Kind)
-	}
-	p := &model.Plan{Cluster: wl.Cluster, Action: "restart", Target: what, Title: "restart " + what, Warnings: []string{}, Guards: []string{}, Steps: []*model.Step{{
-		Op: opRestart, Object: what, Text: "restart " + what, State: model.StepWaits, Args: map[string]string{argAt: w.At.UTC().Format(time.RFC3339)},
-		Command: "kubectl -n " + wl.Namespace + " rollout restart " + strings.ToLower(wl.Kind) + "/" + wl.Name,
-		Effect:  some(wl.Desired, "pod") + " made anew, one after another",
-	}}}
-	if wl.Desired == 1 && wl.Kind == "StatefulSet" {
-		warn(p, "it has one pod: it is away until that is ready again")
-	}
-	return p, nil
-}
-
-var restartOp = op{
-	atomic: true,
-	rights: []right{{verb: "patch", group: "apps", resource: "deployments"}, {verb: "patch", group: "apps", resource: "statefulsets"}, {verb: "patch", group: "apps", resource: "daemonsets"}},
-	do: func(ctx context.Context, j *job, s *model.Step) error {
-		parts := strings.SplitN(s.Object, "/", 3)
-		if len(parts) != 3 || plurals[parts[0]] == "" {
-			return refuse("%q is no workload", model.Clean(s.Object, 160))
-		}
-		return j.merge(ctx, "/apis/apps/v1/namespaces/"+parts[1]+"/"+plurals[parts[0]]+"/"+parts[2], map[string]any{
-			"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": map[string]string{restartedAt: s.Args[argAt]}}}},
-		})
-	},
-	undo: stays,
-}
-
-// restartedAt is the annotation by which kubectl rollout restart has pods made anew.
-const restartedAt = "kubectl.kubernetes.io/restartedAt"

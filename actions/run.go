@@ -293,6 +293,30 @@ func (j *job) told() {
 	}
 }
 
+// await looks until what is waited for has come about, and tells what look says of it
+// meanwhile. It gives up when that has been the same for as long as its patience lasts.
+func (j *job) await(ctx context.Context, s *model.Step, patience time.Duration, look func() (note string, done bool, err error)) error {
+	moved, last := j.Now(), ""
+	for {
+		note, done, err := look()
+		switch {
+		case err != nil:
+			return err
+		case done:
+			s.Note = note
+			return nil
+		case note != last:
+			moved, last = j.Now(), note
+		case j.Now().Sub(moved) > patience:
+			return refuse("%s, and nothing moved for %s", note, model.Ago(patience))
+		}
+		j.progress(s, note)
+		if err := j.rest(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // mine makes sure that nobody else has taken the plan over, before a change.
 func (j *job) mine(ctx context.Context) error {
 	if j.record == nil {

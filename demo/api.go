@@ -49,7 +49,12 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"AWS_ACCESS_KEY_ID": []byte("demo"), "AWS_SECRET_ACCESS_KEY": []byte("demo"), "AWS_ENDPOINTS": []byte("http://minio.demo.invalid:9000"),
 		}})
 	default:
-		if !a.serveCustom(w, r, path) {
+		switch parts := strings.Split(path, "/"); {
+		case len(parts) == 8 && parts[1] == "apps" && parts[7] == "scale":
+			a.scaleOf(w, parts[4], parts[6])
+		case len(parts) == 7 && parts[4] == "pods" && parts[6] == "log":
+			a.logs(w, r, parts[3], parts[5])
+		case !a.serveCustom(w, r, path):
 			a.resource(w, r, path, c)
 		}
 	}

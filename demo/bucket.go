@@ -198,7 +198,7 @@ func (s *sim) bucket(now time.Time) map[string]stored {
 		folder := "backupstore/volumes/" + h[:2] + "/" + h[2:] + "/" + v.name() + "/"
 		last := time.Time{}
 		for i, at := range nights(now) {
-			if v.failed(i) || v.backups == "missing" && i == 0 || v.backups == "never" {
+			if v.failed(i) || v.backups == "missing" && i == 0 || v.backups == "never" || s.dropped[v.backupName(at)] {
 				continue
 			}
 			done := at.Add(4 * time.Minute)
@@ -210,7 +210,7 @@ func (s *sim) bucket(now time.Time) map[string]stored {
 				v.backupName(at), v.name(), at.Format(time.RFC3339), done.Format(time.RFC3339), v.size/2), done}
 		}
 		for _, b := range v.taken {
-			if done := b.asked.Add(backupTakes); !b.asked.IsZero() && !now.Before(done) {
+			if done := b.asked.Add(backupTakes); !b.asked.IsZero() && !now.Before(done) && !s.dropped[b.backup] {
 				last = done
 				all[folder+"backups/backup_"+b.backup+".cfg"] = stored{fmt.Appendf(nil,
 					`{"Name":%q,"VolumeName":%q,"SnapshotName":%q,"SnapshotCreatedAt":%q,"CreatedTime":%q,"Size":"%d"}`,

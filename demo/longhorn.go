@@ -164,6 +164,9 @@ func (s *sim) putLonghorn(plural string, now time.Time, put put) {
 		for _, v := range s.volumes {
 			s.putVolume(v, plural, now, put)
 		}
+		for _, v := range s.restored {
+			v.put(plural, now, put)
+		}
 	case "nodes":
 		for _, m := range s.machines {
 			s.putStorage(m, put)
@@ -239,23 +242,16 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 	case "engines":
 		put(name+"-e-0", labels, thing{"spec": thing{"volumeName": name, "nodeID": on, "active": true}, "status": thing{"currentState": "running", "replicaModeMap": modes, "rebuildStatus": rebuild}})
 	case "volumes":
-		robustness := "healthy"
-		switch {
-		case engine == nil || !engine.alive:
-			robustness = "unknown"
-		case good < cmp.Or(v.wanted, len(v.on)):
-			robustness = "degraded"
-		}
-		put(name, nil, thing{
-			"spec": thing{"size": fmt.Sprint(v.size), "numberOfReplicas": cmp.Or(v.wanted, len(v.on)), "replicaAutoBalance": v.balance, "nodeID": on, "accessMode": "rwo", "dataEngine": "v1", "backupTargetName": "default"},
-			"status": thing{"state": "attached", "robustness": robustness, "currentNodeID": on, "actualSize": v.size / 2, "kubernetesStatus": thing{
-				"pvName": name, "namespace": v.namespace, "pvcName": v.claim, "workloadsStatus": []thing{{"podName": v.workload, "workloadName": v.workload, "workloadType": v.owner.kind}},
-			}},
-		})
+		put(name, nil, v.show(engine, good))
 	case "backups":
-		s.putBackups(v, now, put)
+		left := func(name string, labels map[string]string, o thing) {
+			if !s.dropped[name] {
+				put(name, labels, o)
+			}
+		}
+		s.putBackups(v, now, left)
 		for _, b := range v.taken {
-			v.putTaken(b, now, put)
+			v.putTaken(b, now, left)
 		}
 	case "snapshots":
 		for _, b := range v.taken {
@@ -268,6 +264,28 @@ func (s *sim) putVolume(v *diskVolume, plural string, now time.Time, put put) {
 				"status": thing{"creationTime": last.Format(time.RFC3339), "readyToUse": true, "userCreated": true, "size": v.size / int64(60+s.chance(60, "snapshot", name))},
 			})
 		}
+	}
+}
+
+// show is the Volume itself, with so many good copies.
+func (v *diskVolume) show(engine *machine, good int) thing {
+	robustness, state, on := "healthy", "attached", ""
+	if engine != nil {
+		on = engine.name
+	}
+	switch {
+	case engine == nil && v.place >= v.owner.replicas: // nobody is to use it
+		robustness, state = "unknown", "detached"
+	case engine == nil || !engine.alive:
+		robustness = "unknown"
+	case good < cmp.Or(v.wanted, len(v.on)):
+		robustness = "degraded"
+	}
+	return thing{
+		"spec": thing{"size": fmt.Sprint(v.size), "numberOfReplicas": cmp.Or(v.wanted, len(v.on)), "replicaAutoBalance": v.balance, "nodeID": on, "accessMode": "rwo", "dataEngine": "v1", "backupTargetName": "default"},
+		"status": thing{"state": state, "robustness": robustness, "currentNodeID": on, "actualSize": v.size / 2, "kubernetesStatus": thing{
+			"pvName": v.name(), "namespace": v.namespace, "pvcName": v.claim, "workloadsStatus": []thing{{"podName": v.workload, "workloadName": v.workload, "workloadType": v.owner.kind}},
+		}},
 	}
 }
 
@@ -301,7 +319,7 @@ func (s *sim) putBackups(v *diskVolume, now time.Time, put put) {
 		st := thing{
 			"state": "Completed", "progress": 100, "volumeName": v.name(), "backupTargetName": "default", "snapshotName": "nightly-" + at.Format("20060102"),
 			"snapshotCreatedAt": at.Format(time.RFC3339), "backupCreatedAt": at.Add(4 * time.Minute).Format(time.RFC3339), "lastSyncedAt": at.Add(5 * time.Minute).Format(time.RFC3339),
-			"size": fmt.Sprint(v.size / 2), "newlyUploadDataSize": fmt.Sprint(v.size / int64(80+s.chance(60, "upload", name))),
+			"url": v.url(name), "size": fmt.Sprint(v.size / 2), "newlyUploadDataSize": fmt.Sprint(v.size / int64(80+s.chance(60, "upload", name))),
 		}
 		if v.failed(i) {
 			st = thing{"state": "Error", "error": "proxyServer=… failed to back up: write blocks: connection reset by peer", "volumeName": v.name(), "backupTargetName": "default", "snapshotCreatedAt": at.Format(time.RFC3339)}
@@ -318,7 +336,7 @@ func (v *diskVolume) putTaken(b *madeBackup, now time.Time, put put) {
 	st := thing{"state": "InProgress", "progress": int(100 * now.Sub(b.asked) / backupTakes), "volumeName": v.name(), "backupTargetName": "default"}
 	if done := b.asked.Add(backupTakes); !now.Before(done) {
 		st = thing{
-			"state": "Completed", "progress": 100, "volumeName": v.name(), "backupTargetName": "default", "snapshotName": b.snapshot, "snapshotCreatedAt": b.at.Format(time.RFC3339),
+			"state": "Completed", "progress": 100, "volumeName": v.name(), "backupTargetName": "default", "snapshotName": b.snapshot, "url": v.url(b.backup), "snapshotCreatedAt": b.at.Format(time.RFC3339),
 			"backupCreatedAt": done.Format(time.RFC3339), "lastSyncedAt": done.Format(time.RFC3339), "size": fmt.Sprint(v.size / 2), "newlyUploadDataSize": fmt.Sprint(v.size / 90),
 		}
 	}

@@ -60,9 +60,11 @@ type sim struct {
 	workloads []*workload
 	byName    map[string]*machine
 	volumes   []*diskVolume
-	uplinks   map[string]*uplink // by house
-	relayed   map[[2]string]bool // pairs of houses without a direct way
-	split     map[[2]string]bool // pairs of houses without any
+	restored  map[string]*restoredVolume // from backups
+	dropped   map[string]bool            // backups that were deleted
+	uplinks   map[string]*uplink         // by house
+	relayed   map[[2]string]bool         // pairs of houses without a direct way
+	split     map[[2]string]bool         // pairs of houses without any
 }
 
 func newSim(d *Demo) *sim {
@@ -220,10 +222,10 @@ func (s *sim) startLater(p *pod) {
 // reconcile gives every workload the pods it wants, as its controller would.
 func (s *sim) reconcile() {
 	for _, w := range s.workloads {
-		if w.daemon {
-			continue
-		}
 		for i := range w.replicas {
+			if w.daemon && !s.machines[i].alive {
+				continue
+			}
 			if p := s.holder(w, i); p == nil {
 				s.addPod(w, i)
 			} else if p.node == nil { // it waits for a machine
@@ -238,7 +240,7 @@ func (s *sim) reconcile() {
 // taken until its old pod is truly gone, a Deployment's only while it is wanted.
 func (s *sim) holder(w *workload, i int) *pod {
 	for _, p := range w.pods {
-		if p.place == i && (!p.leaving || w.kind == "StatefulSet") {
+		if p.place == i && (!p.leaving || w.kind == "StatefulSet" || w.daemon) {
 			return p
 		}
 	}
@@ -271,6 +273,9 @@ func (s *sim) bind(p *pod) bool {
 // schedule finds a machine with room: the one that runs the fewest of the
 // workload's pods, then the one with the most free memory.
 func (s *sim) schedule(p *pod) *machine {
+	if p.of.daemon {
+		return s.machines[p.place]
+	}
 	var best *machine
 	var bestScore [2]int64
 	for _, m := range s.machines {

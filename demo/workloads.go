@@ -29,7 +29,8 @@ type workload struct {
 	spec     *corev1.PodSpec
 	pods     []*pod
 	made     int
-	reported [2]int // desired and ready as last written
+	reported [3]int    // desired, ready and up to date, as last written
+	rolled   time.Time // when all its pods were last to be made anew
 }
 
 func (w *workload) uid() types.UID { return uid(w.kind, w.namespace, w.name) }
@@ -176,31 +177,37 @@ func (s *sim) putReplicaSet(w *workload) {
 // counts writes every controller whose figures changed.
 func (s *sim) counts() {
 	for _, w := range s.workloads {
-		ready := 0
+		ready, current := 0, 0
 		for _, p := range w.pods {
-			if p.ready && !p.leaving {
+			if p.leaving {
+				continue
+			}
+			if p.ready {
 				ready++
 			}
+			if !p.born.Before(w.rolled) {
+				current++
+			}
 		}
-		now := [2]int{w.replicas, ready}
+		now := [3]int{w.replicas, ready, current}
 		if w.reported == now && w.made > 0 {
 			continue
 		}
 		w.reported = now
-		s.putController(w, ready)
+		s.putController(w, ready, current)
 	}
 }
 
-func (s *sim) putController(w *workload, ready int) {
+func (s *sim) putController(w *workload, ready, current int) {
 	meta := metav1.ObjectMeta{Namespace: w.namespace, Name: w.name, UID: w.uid(), CreationTimestamp: stamp(w.born)}
-	want, have := int32(w.replicas), int32(ready)
+	want, have, now := int32(w.replicas), int32(ready), int32(current)
 	switch w.kind {
 	case "Deployment":
-		s.demo.store.put(&appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &want}, Status: appsv1.DeploymentStatus{Replicas: want, ReadyReplicas: have}})
+		s.demo.store.put(&appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &want}, Status: appsv1.DeploymentStatus{Replicas: want, ReadyReplicas: have, UpdatedReplicas: now}})
 	case "StatefulSet":
-		s.demo.store.put(&appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Replicas: &want}, Status: appsv1.StatefulSetStatus{Replicas: want, ReadyReplicas: have}})
+		s.demo.store.put(&appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Replicas: &want}, Status: appsv1.StatefulSetStatus{Replicas: want, ReadyReplicas: have, UpdatedReplicas: now}})
 	case "DaemonSet":
-		s.demo.store.put(&appsv1.DaemonSet{ObjectMeta: meta, Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: want, NumberReady: have}})
+		s.demo.store.put(&appsv1.DaemonSet{ObjectMeta: meta, Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: want, NumberReady: have, UpdatedNumberScheduled: now}})
 	}
 }
 

@@ -44,30 +44,75 @@ func (a *api) write(w http.ResponseWriter, r *http.Request, path string) {
 	a.json(w, answer)
 }
 
-// change does what the request asks for. What is asked of rights is always granted.
-func (a *api) change(r *http.Request, parts []string) (any, *problem) {
-	s := a.demo.sim
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	verb, last := r.Method, parts[len(parts)-1]
-	switch {
-	case last == "selfsubjectaccessreviews":
-		return map[string]any{"status": map[string]any{"allowed": true}}, nil
-	case last == "selfsubjectreviews":
-		return map[string]any{"status": map[string]any{"userInfo": map[string]any{"username": "demo"}}}, nil
-	case len(parts) == 4 && parts[2] == "nodes" && verb == http.MethodPatch:
-		return s.patchNode(r, last)
-	case len(parts) == 7 && last == "eviction" && verb == http.MethodPost:
-		return s.endPod(parts[3], parts[5])
-	case len(parts) >= 6 && parts[1] == "longhorn.io":
-		return s.changeLonghorn(r, parts[5], parts[6:])
-	case len(parts) == 6 && parts[4] == "pods" && verb == http.MethodDelete:
-		return s.endPod(parts[3], last)
-	case len(parts) >= 6 && parts[1] == "coordination.k8s.io" && parts[5] == "leases":
-		return a.changeLease(r, parts[4], parts[6:])
-	default:
-		return nil, noSuch
+// route is a change the demo can make: method and path, in which * is any one part.
+type route struct {
+	method, path string
+	do           func(a *api, r *http.Request, parts []string) (any, *problem)
+}
+
+const (
+	lhPath    = "apis/longhorn.io/v1beta2/namespaces/longhorn-system/"
+	leasePath = "apis/coordination.k8s.io/v1/namespaces/*/leases"
+)
+
+var routes = []route{
+	{http.MethodPost, "apis/authorization.k8s.io/v1/selfsubjectaccessreviews", func(*api, *http.Request, []string) (any, *problem) {
+		return thing{"status": thing{"allowed": true}}, nil // whatever is asked
+	}},
+	{http.MethodPost, "apis/authentication.k8s.io/v1/selfsubjectreviews", func(*api, *http.Request, []string) (any, *problem) {
+		return thing{"status": thing{"userInfo": thing{"username": "demo"}}}, nil
+	}},
+	{http.MethodPatch, "api/v1/nodes/*", func(a *api, r *http.Request, p []string) (any, *problem) { return a.demo.sim.patchNode(r, p[3]) }},
+	{http.MethodPost, "api/v1/namespaces/*/pods/*/eviction", func(a *api, _ *http.Request, p []string) (any, *problem) { return a.demo.sim.endPod(p[3], p[5]) }},
+	{http.MethodDelete, "api/v1/namespaces/*/pods/*", func(a *api, _ *http.Request, p []string) (any, *problem) { return a.demo.sim.endPod(p[3], p[5]) }},
+	{http.MethodPost, "api/v1/persistentvolumes", func(a *api, r *http.Request, _ []string) (any, *problem) { return a.demo.sim.putClaim(r, "") }},
+	{http.MethodPost, "api/v1/namespaces/*/persistentvolumeclaims", func(a *api, r *http.Request, p []string) (any, *problem) { return a.demo.sim.putClaim(r, p[3]) }},
+	{http.MethodPatch, "apis/apps/v1/namespaces/*/*/*", func(a *api, r *http.Request, p []string) (any, *problem) {
+		return a.demo.sim.patchWorkload(r, p[4], p[6])
+	}},
+	{http.MethodPatch, "apis/apps/v1/namespaces/*/*/*/scale", func(a *api, r *http.Request, p []string) (any, *problem) {
+		return a.demo.sim.patchWorkload(r, p[4], p[6])
+	}},
+	{http.MethodPost, lhPath + "snapshots", func(a *api, r *http.Request, _ []string) (any, *problem) { return a.demo.sim.takeSnapshot(r) }},
+	{http.MethodPost, lhPath + "backups", func(a *api, r *http.Request, _ []string) (any, *problem) { return a.demo.sim.askBackup(r) }},
+	{http.MethodDelete, lhPath + "backups/*", func(a *api, _ *http.Request, p []string) (any, *problem) { return a.demo.sim.dropBackup(p[6]) }},
+	{http.MethodPost, lhPath + "volumes", func(a *api, r *http.Request, _ []string) (any, *problem) { return a.demo.sim.restore(r) }},
+	{http.MethodDelete, lhPath + "volumes/*", func(a *api, _ *http.Request, p []string) (any, *problem) { return a.demo.sim.dropRestored(p[6]) }},
+	{http.MethodPatch, lhPath + "volumes/*", func(a *api, r *http.Request, p []string) (any, *problem) { return a.demo.sim.patchVolume(r, p[6]) }},
+	{http.MethodDelete, lhPath + "replicas/*", func(a *api, _ *http.Request, p []string) (any, *problem) { return a.demo.sim.dropReplica(p[6]) }},
+	{http.MethodPost, leasePath, func(a *api, r *http.Request, p []string) (any, *problem) { return a.changeLease(r, p[4], p[6:]) }},
+	{http.MethodPut, leasePath + "/*", func(a *api, r *http.Request, p []string) (any, *problem) { return a.changeLease(r, p[4], p[6:]) }},
+	{http.MethodDelete, leasePath + "/*", func(a *api, r *http.Request, p []string) (any, *problem) { return a.changeLease(r, p[4], p[6:]) }},
+}
+
+// fits reports whether the route is for a request.
+func (t *route) fits(method string, parts []string) bool {
+	pattern := strings.Split(t.path, "/")
+	if t.method != method || len(pattern) != len(parts) {
+		return false
 	}
+	for i, p := range pattern {
+		if p != "*" && p != parts[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// change does what the request asks for.
+func (a *api) change(r *http.Request, parts []string) (any, *problem) {
+	a.demo.sim.mu.Lock()
+	defer a.demo.sim.mu.Unlock()
+	for i := range routes {
+		switch {
+		case !routes[i].fits(r.Method, parts):
+		case r.URL.Query().Get("dryRun") != "":
+			return thing{}, nil
+		default:
+			return routes[i].do(a, r, parts)
+		}
+	}
+	return nil, noSuch
 }
 
 // patchNode cordons or uncordons.
@@ -100,21 +145,26 @@ func (s *sim) endPod(namespace, name string) (any, *problem) {
 		if at < 0 {
 			continue
 		}
-		p := w.pods[at]
-		if !p.leaving {
-			p.leaving, p.ready, p.deleteAt = true, false, s.now().Add(podGrace)
-			s.putPod(p)
-			s.reconcile()
-			s.after(shutdown, func() {
-				if !p.gone && (p.node == nil || p.node.alive) {
-					s.dropPod(p)
-					s.reconcile()
-				}
-			})
-		}
+		s.end(w.pods[at])
 		return map[string]any{}, nil
 	}
 	return nil, notFound(fmt.Sprintf("pod %s/%s", namespace, name))
+}
+
+// end has a pod end, as long as that takes.
+func (s *sim) end(p *pod) {
+	if p.leaving || p.gone {
+		return
+	}
+	p.leaving, p.ready, p.deleteAt = true, false, s.now().Add(podGrace)
+	s.putPod(p)
+	s.reconcile()
+	s.after(shutdown, func() {
+		if !p.gone && (p.node == nil || p.node.alive) {
+			s.dropPod(p)
+			s.reconcile()
+		}
+	})
 }
 
 // changeLease makes, replaces or removes a Lease.

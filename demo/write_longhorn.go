@@ -7,54 +7,73 @@ import (
 	"time"
 )
 
-// changeLonghorn does what geotop asks of Longhorn: snapshots, backups, another
-// number of copies, one copy less.
-func (s *sim) changeLonghorn(r *http.Request, plural string, rest []string) (any, *problem) {
-	var body struct {
-		Metadata struct {
-			Name   string
-			Labels map[string]string
-		}
-		Spec struct {
-			Volume, SnapshotName, ReplicaAutoBalance string
-			NumberOfReplicas                         int
+// wish is what geotop asks of one of Longhorn's objects.
+type wish struct {
+	Metadata struct {
+		Name   string
+		Labels map[string]string
+	}
+	Spec struct {
+		Volume, SnapshotName, ReplicaAutoBalance, FromBackup string
+		NumberOfReplicas                                     int
+	}
+}
+
+func readWish(r *http.Request) (w wish, p *problem) {
+	if json.NewDecoder(r.Body).Decode(&w) != nil {
+		return w, malformed
+	}
+	return w, nil
+}
+
+func (s *sim) takeSnapshot(r *http.Request) (any, *problem) {
+	w, p := readWish(r)
+	if p != nil {
+		return nil, p
+	}
+	v := s.volumeNamed(w.Spec.Volume)
+	if v == nil {
+		return nil, notFound("volume " + w.Spec.Volume)
+	}
+	v.taken = append(v.taken, &madeBackup{snapshot: w.Metadata.Name, at: s.now().Truncate(time.Second)})
+	return thing{}, nil
+}
+
+// patchVolume sets how many copies a volume is to have.
+func (s *sim) patchVolume(r *http.Request, name string) (any, *problem) {
+	w, p := readWish(r)
+	if p != nil {
+		return nil, p
+	}
+	v := s.volumeNamed(name)
+	if v == nil {
+		return nil, notFound("volume " + name)
+	}
+	v.wanted, v.balance = w.Spec.NumberOfReplicas, w.Spec.ReplicaAutoBalance
+	s.grow(v)
+	return thing{}, nil
+}
+
+func (s *sim) dropReplica(name string) (any, *problem) {
+	for _, v := range s.volumes {
+		at := slices.IndexFunc(v.on, func(m *machine) bool { return v.replica(m) == name })
+		if at >= 0 && len(v.on) > 1 {
+			delete(v.built, v.on[at])
+			v.names[v.on[at]] = ""
+			v.on = slices.Delete(slices.Clone(v.on), at, at+1)
+			return thing{}, nil
 		}
 	}
-	if json.NewDecoder(r.Body).Decode(&body) != nil {
-		return nil, malformed
+	return nil, notFound("replica " + name)
+}
+
+// dropBackup deletes a backup, in the bucket too.
+func (s *sim) dropBackup(name string) (any, *problem) {
+	if s.dropped == nil {
+		s.dropped = map[string]bool{}
 	}
-	switch {
-	case plural == "snapshots" && r.Method == http.MethodPost:
-		v := s.volumeNamed(body.Spec.Volume)
-		if v == nil {
-			return nil, notFound("volume " + body.Spec.Volume)
-		}
-		v.taken = append(v.taken, &madeBackup{snapshot: body.Metadata.Name, at: s.now().Truncate(time.Second)})
-		return map[string]any{}, nil
-	case plural == "backups" && r.Method == http.MethodPost:
-		return s.askBackup(body.Spec.SnapshotName, body.Metadata.Name)
-	case plural == "volumes" && r.Method == http.MethodPatch && len(rest) == 1:
-		v := s.volumeNamed(rest[0])
-		if v == nil {
-			return nil, notFound("volume " + rest[0])
-		}
-		v.wanted, v.balance = body.Spec.NumberOfReplicas, body.Spec.ReplicaAutoBalance
-		s.grow(v)
-		return map[string]any{}, nil
-	case plural == "replicas" && r.Method == http.MethodDelete && len(rest) == 1:
-		for _, v := range s.volumes {
-			at := slices.IndexFunc(v.on, func(m *machine) bool { return v.replica(m) == rest[0] })
-			if at >= 0 && len(v.on) > 1 {
-				delete(v.built, v.on[at])
-				v.names[v.on[at]] = ""
-				v.on = slices.Delete(slices.Clone(v.on), at, at+1)
-				return map[string]any{}, nil
-			}
-		}
-		return nil, notFound("replica " + rest[0])
-	default:
-		return nil, noSuch
-	}
+	s.dropped[name], s.stored = true, nil
+	return thing{}, nil
 }
 
 func (s *sim) volumeNamed(name string) *diskVolume {
@@ -67,13 +86,18 @@ func (s *sim) volumeNamed(name string) *diskVolume {
 }
 
 // askBackup has the backup of a snapshot made; it is in the bucket by its end.
-func (s *sim) askBackup(snapshot, name string) (any, *problem) {
+func (s *sim) askBackup(r *http.Request) (any, *problem) {
+	w, p := readWish(r)
+	if p != nil {
+		return nil, p
+	}
+	snapshot, name := w.Spec.SnapshotName, w.Metadata.Name
 	for _, v := range s.volumes {
 		for _, b := range v.taken {
 			if b.snapshot == snapshot {
 				b.backup, b.asked = name, s.now()
 				s.after(backupTakes, func() { s.stored = nil })
-				return map[string]any{}, nil
+				return thing{}, nil
 			}
 		}
 	}

@@ -64,7 +64,15 @@ const (
 	Rebalance    Action = "rebalance"
 	Shell        Action = "shell"
 	Logs         Action = "logs"
+	Debug        Action = "shell.debug"
+	Forward      Action = "forward"
+	Copy         Action = "copy"
+	YAML         Action = "yaml"
+	OldLog       Action = "log.previous"
+	AllLogs      Action = "log.all"
+	Wrap         Action = "log.wrap"
 	Plans        Action = "plans"
+	Find         Action = "palette"
 	Agree        Action = "plan.agree"
 	Stop         Action = "plan.stop"
 	Finish       Action = "plan.finish"
@@ -80,15 +88,17 @@ const (
 	Global   Scope = "everywhere"
 	List     Scope = "in lists"
 	Page     Scope = "in details and help"
+	Log      Scope = "in a log"
 	Filtered Scope = "while typing a filter"
 	Question Scope = "in a question"
 	Choice   Scope = "in the menu of actions"
 	Plan     Scope = "in a plan"
-	Typed    Scope = "while typing a name to agree"
+	Palette  Scope = "in the palette"
+	Typed    Scope = "while typing a name or an answer"
 )
 
 // Scopes lists all scopes in the order help shows them.
-var Scopes = []Scope{Global, List, Page, Filtered, Choice, Plan, Typed, Question}
+var Scopes = []Scope{Global, List, Page, Log, Filtered, Choice, Palette, Plan, Typed, Question}
 
 // Binding is one entry of the table. Keys are as Bubble Tea spells them; the
 // first is the one shown.
@@ -120,6 +130,7 @@ func Default() *Map {
 		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},
 		{WhatIf, Global, []string{"9", "x"}, "what if: what breaks when a house goes dark", ""},
 		{Plans, Global, []string{"0"}, "the plan under way, or left; then what was done from here", ""},
+		{Find, Global, []string{":"}, "palette: type what you look for or want done", ""},
 		{NextPane, Global, []string{"tab"}, "next pane", ""},
 		{Previous, Global, []string{"-"}, "the pane before this one", ""},
 		{NextSite, Global, []string{"]", "right"}, "show only the next site", ""},
@@ -137,15 +148,19 @@ func Default() *Map {
 		{Sort, List, []string{"o"}, "sort by the next column", "sort"},
 		{Reverse, List, []string{"O"}, "sort the other way round", ""},
 		{Columns, List, []string{"w"}, "more or fewer columns", ""},
-		{Mark, List, []string{"m"}, "in What if: mark houses, to lose them together", ""},
+		{Mark, List, []string{"m"}, "mark: houses in What if, to lose them together; volumes, to act on all", ""},
 		{Menu, List, []string{"a"}, "actions: all that can be done to this row", "actions"},
 		{Cordon, List, []string{"c"}, "cordon this machine, or this house", ""},
 		{Uncordon, List, []string{"u"}, "uncordon it", ""},
 		{Drain, List, []string{"D"}, "drain this machine, or this house", ""},
 		{Backup, List, []string{"b"}, "back up this volume, or all with a copy in this house", ""},
 		{BackupStale, List, []string{"B"}, "back up all that have no good backup of the last day", ""},
-		{Logs, List, []string{"l"}, "the last lines of this pod's log", ""},
-		{Shell, List, []string{"s"}, "a shell in this pod; exit comes back here", ""},
+		{Logs, List, []string{"l"}, "the log of this pod, or of all pods of this workload", ""},
+		{Shell, List, []string{"s"}, "a shell in this pod, or on this machine; exit comes back here", ""},
+		{Debug, List, []string{"S"}, "a shell in a container put beside this pod's, for pods without one", ""},
+		{Forward, List, []string{"F"}, "forward ports of this pod to this machine", ""},
+		{Copy, List, []string{"y"}, "copy this row's name to your terminal's clipboard (OSC 52)", ""},
+		{YAML, List, []string{"Y"}, "this row's object as the API has it, in YAML", ""},
 		{Rebalance, List, []string{"R"}, "move copies of this volume, or out of this house, to where there is none", ""},
 		{Down, List, []string{"j", "down"}, "down", ""},
 		{Up, List, []string{"k", "up"}, "up", ""},
@@ -161,10 +176,26 @@ func Default() *Map {
 		{Top, Page, []string{"g", "home"}, "to the top", ""},
 		{Bottom, Page, []string{"G", "end"}, "to the end", ""},
 
+		{Filter, Log, []string{"/", "f"}, "only lines with this text", "search"},
+		{OldLog, Log, []string{"p"}, "the log of before the last restart, or of now", "previous"},
+		{AllLogs, Log, []string{"c"}, "all containers, or the usual one", "containers"},
+		{Wrap, Log, []string{"w"}, "wrap long lines, or cut them", ""},
+		{Down, Log, []string{"j", "down"}, "down", ""},
+		{Up, Log, []string{"k", "up"}, "up", ""},
+		{PageDown, Log, []string{".", "pgdown", "space", "enter"}, "a page down", ""},
+		{PageUp, Log, []string{",", "pgup"}, "a page up", ""},
+		{Top, Log, []string{"g", "home"}, "to the first line there is", ""},
+		{Bottom, Log, []string{"G", "end"}, "to the end, and follow", "end"},
+
 		{Open, Choice, []string{"enter"}, "plan this one; nothing is done yet", "plan"},
 		{Pick, Choice, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"}, "plan that one", ""},
 		{Down, Choice, []string{"j", "down"}, "down", ""},
 		{Up, Choice, []string{"k", "up"}, "up", ""},
+
+		{Done, Palette, []string{"enter"}, "go there, or plan that", "go"},
+		{Clear, Palette, []string{"esc"}, "leave it", "leave"},
+		{Down, Palette, []string{"tab", "down"}, "down", ""},
+		{Up, Palette, []string{"shift+tab", "up"}, "up", ""},
 
 		{Agree, Plan, []string{"y"}, "have it done", "do it"},
 		{Stop, Plan, []string{"s"}, "stop after what is under way", "stop"},
@@ -176,7 +207,7 @@ func Default() *Map {
 		{PageDown, Plan, []string{".", "pgdown", "space"}, "a page down", ""},
 		{PageUp, Plan, []string{",", "pgup"}, "a page up", ""},
 
-		{Done, Typed, []string{"enter"}, "agree, if the name is right", "agree"},
+		{Done, Typed, []string{"enter"}, "go on; a name agrees if it is right", "go on"},
 		{Clear, Typed, []string{"esc"}, "leave it", "leave"},
 
 		{Done, Filtered, []string{"enter", "down", "tab"}, "keep the filter", "keep"},
@@ -215,6 +246,16 @@ func (m *Map) Key(s Scope, a Action) string {
 	for _, b := range m.bindings {
 		if b.Scope == s && b.Action == a {
 			return Name(b.Keys[0])
+		}
+	}
+	return ""
+}
+
+// Help gives the phrase for an action in a scope, "" when it has none.
+func (m *Map) Help(s Scope, a Action) string {
+	for _, b := range m.bindings {
+		if b.Scope == s && b.Action == a {
+			return b.Help
 		}
 	}
 	return ""
@@ -278,7 +319,7 @@ func (m *Map) Check() error {
 			}
 			easy = easy || len(k) == 1 || slices.Contains([]string{"enter", "esc", "tab"}, k)
 		}
-		if !easy {
+		if !easy && b.Scope != Palette { // where letters are what is typed, Tab goes round
 			return fmt.Errorf("%s in scope %q needs a key that phones lack", b.Action, b.Scope)
 		}
 	}

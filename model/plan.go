@@ -66,14 +66,6 @@ const (
 // Over reports whether nothing is left to do for the step.
 func (s StepState) Over() bool { return s == StepDone || s == StepSkipped || s == StepUndone }
 
-// Severity ranks the state.
-func (s StepState) Severity() Severity {
-	if s == StepFailed {
-		return Critical
-	}
-	return OK
-}
-
 // Wide reports whether agreeing to the plan takes more than a key.
 func (p *Plan) Wide() bool { return p.Confirm != "" }
 
@@ -92,16 +84,6 @@ func (p *Plan) Done() int {
 func (p *Plan) Failed() *Step {
 	for _, s := range p.Steps {
 		if s.State == StepFailed {
-			return s
-		}
-	}
-	return nil
-}
-
-// Now gives the step under way, nil for none.
-func (p *Plan) Now() *Step {
-	for _, s := range p.Steps {
-		if s.State == StepRuns {
 			return s
 		}
 	}

@@ -1,16 +1,14 @@
 // Package session is what an operator does inside pods: read their logs, open a
-// shell. What comes out of a container is hostile until it is cleaned; a shell's
+// shell, forward ports. What comes out of a container is hostile until it is cleaned; a shell's
 // own terminal is the one place where it is let through.
 package session
 
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -31,13 +29,17 @@ type API interface {
 }
 
 // Target is a container of a pod.
-type Target struct{ Namespace, Pod, Container string }
+type Target struct {
+	Namespace, Pod, Container string
+	Enter                     []string // what leads from the container to where a shell is meant to be
+}
 
 // Choice is a pod's containers, and the one that is meant when none is named.
 type Choice struct {
 	Node       string
 	Containers []string // those that run to stay first, then init containers
 	Default    string
+	Ports      []string // that they declare, TCP alone
 }
 
 func podPath(namespace, name string) string {
@@ -46,17 +48,18 @@ func podPath(namespace, name string) string {
 
 // Containers asks which containers a pod has.
 func Containers(ctx context.Context, api API, namespace, name string) (*Choice, error) {
-	raw, err := api.Request(ctx, http.MethodGet, podPath(namespace, name), nil, "", nil)
+	pod, err := readPod(ctx, api, namespace, name)
 	if err != nil {
 		return nil, err
-	}
-	var pod corev1.Pod
-	if err := json.Unmarshal(raw, &pod); err != nil {
-		return nil, fmt.Errorf("pod %s/%s cannot be read: %w", namespace, name, err)
 	}
 	c := &Choice{Node: pod.Spec.NodeName}
 	for _, k := range pod.Spec.Containers {
 		c.Containers = append(c.Containers, k.Name)
+		for _, p := range k.Ports {
+			if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
+				c.Ports = append(c.Ports, strconv.Itoa(int(p.ContainerPort)))
+			}
+		}
 	}
 	for _, k := range pod.Spec.InitContainers {
 		c.Containers = append(c.Containers, k.Name)
@@ -76,6 +79,7 @@ type LogOptions struct {
 	Since    time.Duration // only what is newer; all when 0
 	Clean    bool          // strip what could move a terminal's cursor
 	Prefix   bool          // put the container's name before each line
+	Stamp    bool          // put before each line when it was said, in RFC 3339
 }
 
 // Logs writes the logs of containers, line by line as they come. Lines of several
@@ -104,6 +108,9 @@ func log(ctx context.Context, api API, t Target, opt LogOptions, out *lineWriter
 	}
 	if opt.Since > 0 {
 		q.Set("sinceSeconds", strconv.Itoa(int(opt.Since/time.Second)))
+	}
+	if opt.Stamp {
+		q.Set("timestamps", "true")
 	}
 	body, err := api.Stream(ctx, podPath(t.Namespace, t.Pod)+"/log", q)
 	if err != nil {

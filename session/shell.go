@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ const escape = "~."
 // Shell runs a shell in a container until it ends, and gives its exit code. The
 // terminal must be in raw mode.
 func Shell(ctx context.Context, cfg *rest.Config, t Target, term Terminal) (code int, err error) {
-	q := url.Values{"container": {t.Container}, "stdin": {"true"}, "stdout": {"true"}, "tty": {"true"}, "command": {"sh", "-c", "export TERM=" + plain(term.Term) + "; " + shells}}
+	q := url.Values{"container": {t.Container}, "stdin": {"true"}, "stdout": {"true"}, "tty": {"true"}, "command": append(slices.Clone(t.Enter), "sh", "-c", "export TERM="+plain(term.Term)+"; "+shells)}
 	u, err := url.Parse(cfg.Host)
 	if err != nil {
 		return 0, err

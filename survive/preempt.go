@@ -65,7 +65,7 @@ func (s *state) offer(k *kind, at int) *offer {
 	if len(lower) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(lower, moreImportant)
+	s.rank(lower)
 	for _, p := range lower {
 		s.take(p, at)
 	}
@@ -94,12 +94,25 @@ func (s *state) would(k *kind, at int) bool {
 	return s.fits(k, s.count(k), at) == none
 }
 
-func moreImportant(a, b *pod) int {
-	return cmp.Or(cmp.Compare(b.kind.spec.Priority, a.kind.spec.Priority), a.fact.Created.Compare(b.fact.Created))
+// rank sorts pods by how important the scheduler takes them, the most first: of equal
+// priority the older. It goes by when they started, to the second, which is not read:
+// of those made together, either may be the older.
+func (s *state) rank(pods []*pod) {
+	since := func(p *pod) time.Time { return p.fact.Created }
+	if s.lots != nil {
+		drawn := make(map[*pod]time.Time, len(pods))
+		for _, p := range pods {
+			drawn[p] = p.fact.Created.Add(time.Duration(s.lots.draw(int(together))))
+		}
+		since = func(p *pod) time.Time { return drawn[p] }
+	}
+	slices.SortStableFunc(pods, func(a, b *pod) int {
+		return cmp.Or(cmp.Compare(b.kind.spec.Priority, a.kind.spec.Priority), since(a).Compare(since(b)))
+	})
 }
 
 // together is how near to each other pods may be made for the scheduler to take
-// either for the younger: it goes by when they started, which is not read.
+// either for the older.
 const together = 3 * time.Second
 
 // milder says whether losing a is less bad than losing b; both are in order of

@@ -141,6 +141,26 @@ func Gauge(part, whole int64, width int) (filled, empty int) {
 	return filled, width - filled
 }
 
+// Fold breaks s into lines of at most width cells and keeps every character of it, but
+// one space where it breaks at one. Lines after the first begin with indent spaces.
+func Fold(s string, width, indent int) []string {
+	lines, lead := []string{}, ""
+	for {
+		room := width - len(lead)
+		head := ansi.Truncate(s, room, "")
+		if len(head) == len(s) || head == "" { // or a character wider than the line
+			return append(lines, lead+head)
+		}
+		if at := strings.LastIndexByte(head, ' '); at > len(head)/2 && s[len(head)] != ' ' {
+			head = head[:at]
+		}
+		lines, s = append(lines, lead+head), strings.TrimPrefix(s[len(head):], " ")
+		if width > 2*indent {
+			lead = strings.Repeat(" ", indent)
+		}
+	}
+}
+
 // Wrap breaks s into lines of at most width cells, at spaces only: names with
 // hyphens stay whole unless they are wider than a line.
 func Wrap(s string, width int) []string {

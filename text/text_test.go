@@ -1,6 +1,7 @@
 package text
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,33 @@ func TestWrap(t *testing.T) {
 	} {
 		if got := strings.Join(Wrap(in, 7), "|"); got != want {
 			t.Errorf("Wrap(%q, 7) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestFoldKeepsEverything(t *testing.T) {
+	for _, c := range []struct {
+		in            string
+		width, indent int
+		want          []string
+	}{
+		{"", 10, 2, []string{""}},
+		{"    at line 1", 20, 2, []string{"    at line 1"}},
+		{"one  two three", 9, 2, []string{"one  two", "  three"}},
+		{"abcdefghij", 4, 1, []string{"abcd", " efg", " hij"}},
+		{"日本語です", 4, 0, []string{"日本", "語で", "す"}},
+		{"日本", 1, 0, []string{""}},
+		{"abc def", 3, 2, []string{"abc", "def"}},
+	} {
+		if got := Fold(c.in, c.width, c.indent); !slices.Equal(got, c.want) {
+			t.Errorf("%q in %d: %q, not %q", c.in, c.width, got, c.want)
+		}
+	}
+	for width := 1; width < 40; width++ {
+		for _, l := range Fold(strings.Repeat("wörd 日本 \t", 20), width, 2) {
+			if Width(l) > width {
+				t.Errorf("%q is wider than %d", l, width)
+			}
 		}
 	}
 }

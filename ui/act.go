@@ -1,7 +1,11 @@
 package ui
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -37,6 +41,8 @@ func objectOf(o view.Object) string {
 		return "node/" + o.Name
 	case "Volume":
 		return "volume/" + o.Name
+	case "Backup":
+		return "backup/" + o.Name
 	case "Pod":
 		return "pod/" + o.Namespace + "/" + o.Name
 	case "Deployment", "StatefulSet", "DaemonSet":
@@ -56,8 +62,12 @@ func (s *listScreen) change(a *App, action keymap.Action) bool {
 	case action == keymap.Menu:
 		s.offer(a)
 	case has:
-		a.propose(name, s.object())
-	case action == keymap.Shell || action == keymap.Logs:
+		a.propose(name, "", s.objects()...)
+	case action == keymap.Copy:
+		s.copy(a)
+	case action == keymap.YAML:
+		s.yaml(a)
+	case action == keymap.Shell || action == keymap.Debug || action == keymap.Logs || action == keymap.Forward:
 		s.enter(a, action)
 	default:
 		return false
@@ -76,7 +86,11 @@ func (s *listScreen) offer(a *App) {
 		a.note = "nothing can be done to this row"
 		return
 	}
-	a.push(&menuScreen{object: object, offers: offers})
+	m := &menuScreen{objects: s.objects(), called: s.rows.Object(s.at).Called(), offers: offers}
+	if n := len(m.objects); n > 1 {
+		m.called = fmt.Sprintf("%d marked", n)
+	}
+	a.push(m)
 }
 
 // object is the one under the cursor, as actions name it.
@@ -87,15 +101,30 @@ func (s *listScreen) object() string {
 	return objectOf(s.rows.Object(s.at))
 }
 
-// propose plans an action and shows what it would come to.
-func (a *App) propose(action, object string) {
-	if a.cfg.Actor == nil || object == "" {
+// objects are those that are marked, or the one under the cursor.
+func (s *listScreen) objects() []string {
+	if len(s.marked) == 0 {
+		return []string{s.object()}
+	}
+	list := []string{}
+	for _, o := range slices.SortedFunc(maps.Values(s.marked), func(a, b view.Object) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Called(), b.Called()), strings.Compare(a.Name, b.Name))
+	}) {
+		list = append(list, objectOf(o))
+	}
+	return list
+}
+
+// propose plans an action and shows what it would come to. The answer is to what the
+// action asks.
+func (a *App) propose(action, answer string, objects ...string) {
+	if a.cfg.Actor == nil || len(objects) == 0 || objects[0] == "" {
 		a.note = action + " is not for this row"
 		return
 	}
-	s := &planScreen{title: action + " " + object[strings.IndexByte(object, '/')+1:]}
+	s := &planScreen{title: action + " " + objects[0][strings.IndexByte(objects[0], '/')+1:]}
 	a.push(s)
-	p, err := actions.PlanFor(a.world, action, object)
+	p, err := actions.PlanFor(a.world, action, objects, answer)
 	if err != nil {
 		s.refused = actions.Why(err)
 		return
@@ -111,14 +140,15 @@ func (a *App) propose(action, object string) {
 
 // menuScreen is what can be done to one object.
 type menuScreen struct {
-	object string
-	offers []actions.Offer
-	at     int
+	objects []string
+	called  string // what people call it
+	offers  []actions.Offer
+	at      int
 }
 
 func (s *menuScreen) scope() keymap.Scope { return keymap.Choice }
 func (s *menuScreen) crumb() string {
-	return s.object[strings.IndexByte(s.object, '/')+1:] + " › actions"
+	return model.Clean(s.called, 60) + " › actions"
 }
 
 func (s *menuScreen) act(a *App, action keymap.Action) bool {
@@ -143,8 +173,17 @@ func (s *menuScreen) act(a *App, action keymap.Action) bool {
 }
 
 func (s *menuScreen) take(a *App) {
-	a.stack = a.stack[:len(a.stack)-1]
-	a.propose(s.offers[s.at].Action, s.object)
+	a.pop()
+	a.take(s.offers[s.at], s.objects)
+}
+
+// take plans what is offered, once what it asks is answered.
+func (a *App) take(o actions.Offer, objects []string) {
+	if o.Ask == "" || o.Why != "" || len(objects) > 1 {
+		a.propose(o.Action, o.Answer, objects...)
+		return
+	}
+	a.typed = newTyped(o.Ask, o.Answer, func(a *App, answer string) { a.propose(o.Action, answer, objects...) })
 }
 
 func (s *menuScreen) draw(a *App, width, height int) []string {
@@ -152,21 +191,21 @@ func (s *menuScreen) draw(a *App, width, height int) []string {
 	if !a.write {
 		lines = append(lines, a.theme.Paint(themes.Dim, text.Cut(readOnly(a), width)), "")
 	}
-	column := 14
-	if width < narrowWidth {
-		column = 0
-	}
 	for i, o := range s.offers {
 		words := view.Cell{Text: o.Words}
 		if o.Why != "" {
 			words = view.Cell{Text: o.Why, Token: themes.Dim}
 		}
-		head := view.Line{{Text: string(rune('1'+i)) + " ", Token: themes.Key}, {Text: text.Pad(o.Action, column) + " ", Token: themes.Strong}}
+		number, action := view.Cell{Text: string(rune('1'+i)) + " ", Token: themes.Key}, view.Cell{Text: text.Pad(o.Action, 14), Token: themes.Strong}
+		item := wrapLine(a.theme, view.Line{number, action, words}, width-2)
+		if i != s.at { // all are in sight, the one under the cursor in full
+			item = []string{view.Line{number, action, words}.Draw(a.theme, width-2)}
+		}
 		mark := "  "
 		if i == s.at {
 			first, mark = len(lines), a.theme.Paint(themes.Accent, "›")+" "
 		}
-		for j, l := range wrapLine(a.theme, append(head, words), width-2) {
+		for j, l := range item {
 			if j > 0 {
 				mark = "  "
 			}
@@ -202,7 +241,9 @@ func (a *App) adoptAct(msg tea.Msg) tea.Cmd {
 	case logMsg:
 		a.adoptLog(msg)
 	case linesMsg:
-		a.adoptLines(msg)
+		return msg.screen.adopt(a, msg)
+	case yamlMsg:
+		a.adoptYAML(msg)
 	case leftMsg:
 		a.note = msg.words()
 	}

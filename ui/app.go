@@ -43,10 +43,12 @@ type Config struct {
 	Lose func(w *model.World, sites []string) *model.Verdict
 	// Actor carries out changes; nil where nothing can be changed.
 	Actor Actor
-	// Shell is a program that opens a shell in a pod, and Logs reads the last lines of
-	// its log; nil where there are no containers.
-	Shell func(namespace, pod string) *exec.Cmd
-	Logs  func(ctx context.Context, namespace, pod string) ([]string, error)
+	// Enter is a program that takes the terminal over: "shell" in a pod, or "forward" of
+	// its ports. Logs begins to read logs. Nil where there are no containers.
+	Enter func(command, namespace, pod string, args ...string) *exec.Cmd
+	Logs  func(ask LogAsk) Lines
+	// YAML gives an object as the API has it now; nil where there is none.
+	YAML func(ctx context.Context, o view.Object) ([]string, error)
 }
 
 // tick is how often ages on the screen move on by themselves; slowTick with more
@@ -82,7 +84,8 @@ type App struct {
 	write         bool
 	filter        *filterInput // nil unless a filter is being typed
 	question      *question    // nil unless one is open
-	typed         *typedName   // nil unless a name is being typed to agree
+	palette       *palette     // nil unless it is open
+	typed         *typedLine   // nil unless a name is being typed to agree, or an answer
 	job           *running     // the plan carried out from here, or the last one
 	awaiting      bool         // for news of it
 	key           string       // pressed last
@@ -181,7 +184,7 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
 	case lostMsg:
 		a.adoptLoss(msg.verdict)
-	case checkedMsg, armedMsg, progressMsg, ranMsg, logMsg, linesMsg, leftMsg:
+	case checkedMsg, armedMsg, progressMsg, ranMsg, logMsg, linesMsg, yamlMsg, leftMsg:
 		cmd = a.adoptAct(msg)
 	case gateMsg:
 		return a, a.await()
@@ -222,6 +225,9 @@ func (a *App) View() tea.View {
 	if a.filter != nil && a.height >= minHeight && a.width >= minWidth {
 		v.Cursor = tea.NewCursor(a.filter.cursor(a.width), a.height-1)
 	}
+	if a.palette != nil && a.height >= minHeight && a.width >= minWidth {
+		v.Cursor = tea.NewCursor(a.palette.cursor(a.width), a.height-1)
+	}
 	if a.typed != nil && a.height >= minHeight && a.width >= minWidth {
 		v.Cursor = tea.NewCursor(a.typed.cursor(a.width), a.height-1)
 	}
@@ -251,3 +257,16 @@ func (a *App) adoptBackground(dark bool) {
 func (a *App) top() screen { return a.stack[len(a.stack)-1] }
 
 func (a *App) push(s screen) { a.stack = append(a.stack, s) }
+
+// pop leaves the screen on top.
+func (a *App) pop() { a.leave(len(a.stack) - 1) }
+
+// leave keeps the first so many screens; those that hold something let go of it.
+func (a *App) leave(keep int) {
+	for _, s := range a.stack[keep:] {
+		if held, holds := s.(interface{ close() }); holds {
+			held.close()
+		}
+	}
+	a.stack = a.stack[:keep]
+}

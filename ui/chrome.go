@@ -66,6 +66,9 @@ func (a *App) drawFull() string {
 	default:
 		content = a.top().draw(a, a.width, body)
 	}
+	if a.palette != nil {
+		content = a.palette.draw(a, a.width, body)
+	}
 	if a.question != nil {
 		content = overlay(content, a.drawQuestion(), a.width, body)
 	}
@@ -84,7 +87,7 @@ func (a *App) drawFull() string {
 // last line.
 func (a *App) withNote(content []string, body int) []string {
 	l, ok := a.top().(*listScreen)
-	if !ok || a.question != nil || a.isHome() || !l.noteLine(a) {
+	if !ok || a.question != nil || a.palette != nil || a.isHome() || !l.noteLine(a) {
 		return content
 	}
 	c := l.rows.Note(l.at)
@@ -259,15 +262,21 @@ func sourceBadge(name string, s model.Source, w *model.World) badge {
 
 // tabs: the panes where there is room, else where one is; then what narrows the list.
 func (a *App) tabs() string {
+	if a.palette != nil {
+		return a.keyHints(a.cfg.Keys.In(keymap.Palette))
+	}
 	right := []badge{}
-	if l, ok := a.top().(*listScreen); ok {
-		right = l.badges(a)
+	if s, told := a.top().(interface{ badges(a *App) []badge }); told {
+		right = s.badges(a)
 	}
 	if a.site != "" {
 		right = append([]badge{{"site " + a.site, themes.Accent}}, right...)
 	}
 	here := badge{a.crumbs(), themes.Title}
 	if len(a.stack) > 1 {
+		if room := a.width - 2 - row(right); row([]badge{here}) > room { // where one is stays, in the middle less
+			here.text = text.Middle(here.text, max(room, a.width/2))
+		}
 		return joinBadges(a.theme, []badge{here}, right, a.width)
 	}
 	for _, try := range []struct {
@@ -326,6 +335,9 @@ func (a *App) crumbs() string {
 func (s *listScreen) badges(a *App) []badge {
 	s.refresh(a)
 	var bs []badge
+	if n := len(s.marked); n > 0 {
+		bs = append(bs, badge{fmt.Sprintf("%d marked", n), themes.Accent})
+	}
 	if s.query.Problems {
 		bs = append(bs, badge{"only problems", themes.Accent})
 	}
@@ -343,9 +355,11 @@ func (s *listScreen) badges(a *App) []badge {
 func (a *App) footer() string {
 	switch {
 	case a.filter != nil:
-		return text.Cut(filterPrompt+model.Clean(a.filter.input.Value(), 0), a.width)
+		return a.filter.line(a.width)
+	case a.palette != nil:
+		return a.palette.line(a.width)
 	case a.typed != nil:
-		return text.Cut(a.typed.input.Prompt+model.Clean(a.typed.input.Value(), 0), a.width)
+		return a.typed.line(a.width)
 	case a.note != "":
 		return a.theme.Paint(themes.Accent, text.Cut(a.note, a.width))
 	}

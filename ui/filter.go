@@ -4,7 +4,11 @@ import (
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/text"
 )
 
 // filterInput is the line in which a filter is typed.
@@ -31,23 +35,33 @@ func (f *filterInput) cursor(width int) int {
 	return 0
 }
 
+// line is what is typed, with its end in sight.
+func (f *filterInput) line(width int) string {
+	prompt, value := f.input.Prompt, model.Clean(f.input.Value(), 0)
+	room := width - text.Width(prompt) - 1 // for the cursor
+	if room < 4 || text.Width(value) <= room {
+		return text.Cut(prompt+value, width)
+	}
+	return prompt + "…" + ansi.TruncateLeft(value, text.Width(value)-room+1, "")
+}
+
 // startFilter opens the input over the footer.
 func (a *App) startFilter(now string) { a.filter = newFilterInput(now) }
 
-// typeFilter edits the filter; the list follows every key.
+// typeFilter edits the filter; the screen follows every key.
 func (a *App) typeFilter(msg tea.Msg) tea.Cmd {
 	var cmd tea.Cmd
 	a.filter.input, cmd = a.filter.input.Update(msg)
-	if l, ok := a.top().(*listScreen); ok {
-		l.setFilter(a.filter.input.Value())
+	if s, ok := a.top().(interface{ setFilter(text string) }); ok {
+		s.setFilter(a.filter.input.Value())
 	}
 	return cmd
 }
 
 // endFilter closes the input, with its text kept or cleared.
 func (a *App) endFilter(action keymap.Action) {
-	if l, ok := a.top().(*listScreen); ok && action == keymap.Clear {
-		l.setFilter("")
+	if s, ok := a.top().(interface{ setFilter(text string) }); ok && action == keymap.Clear {
+		s.setFilter("")
 	}
 	a.filter = nil
 }

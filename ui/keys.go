@@ -21,7 +21,9 @@ func (a *App) press(msg tea.KeyPressMsg) tea.Cmd {
 	case key == "ctrl+c":
 		return tea.Quit
 	case a.typed != nil:
-		return a.typeName(msg)
+		return a.typeLine(msg)
+	case a.palette != nil:
+		return a.typePalette(msg)
 	case a.question != nil:
 		action, _ := a.cfg.Keys.Lookup(key, keymap.Question)
 		return a.answer(action)
@@ -57,6 +59,8 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		a.showWhatIf()
 	case keymap.Plans:
 		a.showPlans()
+	case keymap.Find:
+		a.openPalette()
 	case keymap.NextPane:
 		a.nextPane()
 	case keymap.Previous:
@@ -99,7 +103,8 @@ func (a *App) show(name string) {
 			if now := a.pane(); now != name {
 				a.before = now
 			}
-			a.stack = []screen{newList(l, nil)}
+			a.leave(0)
+			a.push(newList(l, nil))
 			return
 		}
 	}
@@ -131,7 +136,7 @@ func (a *App) back() tea.Cmd {
 	home := view.Lists()[0].Info().Name
 	switch {
 	case len(a.stack) > 1:
-		a.stack = a.stack[:len(a.stack)-1]
+		a.pop()
 	case a.pane() != home:
 		a.show(home)
 	case a.busy():
@@ -166,7 +171,10 @@ func (a *App) turnSite(forward bool) {
 func (a *App) nextTheme() {
 	names := themes.Names()[1:]
 	i := slices.Index(names, a.theme.Name)
-	name := names[(i+1)%len(names)]
+	a.setTheme(names[(i+1)%len(names)])
+}
+
+func (a *App) setTheme(name string) {
 	if th, err := themes.Load(name); err == nil {
 		a.theme, a.named = th, name
 		a.note = "theme " + name

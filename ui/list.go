@@ -22,6 +22,8 @@ type listScreen struct {
 	wants []int
 	shown []int // columns of the last frame, for sorting by the next one
 
+	marked map[string]view.Object // rows to act on together, by their keys
+
 	rows      view.Rows
 	rowsWorld *model.World // what rows was made of
 	rowsQuery view.Query
@@ -88,16 +90,11 @@ func (s *listScreen) act(a *App, action keymap.Action) bool {
 		return false
 	}
 	s.refresh(a)
-	page := max(1, a.bodyHeight()-2)
+	if by := stride(action, a.bodyHeight()-2); by != 0 {
+		s.move(by)
+		return true
+	}
 	switch action {
-	case keymap.Up:
-		s.move(-1)
-	case keymap.Down:
-		s.move(1)
-	case keymap.PageUp:
-		s.move(-page)
-	case keymap.PageDown:
-		s.move(page)
 	case keymap.Top:
 		s.jump(0)
 	case keymap.Bottom:
@@ -137,6 +134,8 @@ func (s *listScreen) act(a *App, action keymap.Action) bool {
 // leave undoes what narrows the list before the list itself is left.
 func (s *listScreen) leave() bool {
 	switch {
+	case len(s.marked) > 0:
+		s.marked = nil
 	case s.query.Text != "":
 		s.query.Text = ""
 	case s.query.Problems:
@@ -252,7 +251,7 @@ func (s *listScreen) drawRows(a *App, width, height int) []string {
 	cells := make([][]view.Cell, 0, last-s.first)
 	for i := s.first; i < last; i++ {
 		row := s.rows.Cells(i, all)
-		if a.isMarked(s.list, s.rows.Key(i)) {
+		if _, marked := s.marked[s.rows.Key(i)]; marked || a.isMarked(s.list, s.rows.Key(i)) {
 			row[0] = view.Cell{Text: "+", Token: themes.Accent}
 		}
 		cells = append(cells, row)

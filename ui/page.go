@@ -14,8 +14,47 @@ import (
 type pageScreen struct {
 	name  string
 	lines func(w *model.World) []view.Line
+	scroll
+}
+
+// scroll is where in its lines a screen is.
+type scroll struct {
 	first int
-	count int // lines of the last frame, wrapped
+	count int  // lines of the last frame, wrapped
+	moved bool // by the operator
+}
+
+// turn moves, and reports whether the key was for that.
+func (s *scroll) turn(a *App, action keymap.Action) bool {
+	by := stride(action, a.bodyHeight()-1)
+	switch {
+	case by != 0:
+		s.first += by
+	case action == keymap.Top:
+		s.first = 0
+	case action == keymap.Bottom:
+		s.first = s.count
+	default:
+		return false
+	}
+	s.moved = true
+	return true
+}
+
+// stride is how far a key goes down, with pages of so many lines; 0 for other keys.
+func stride(action keymap.Action, page int) int {
+	switch action {
+	case keymap.Up:
+		return -1
+	case keymap.Down:
+		return 1
+	case keymap.PageUp:
+		return -max(1, page)
+	case keymap.PageDown:
+		return max(1, page)
+	default:
+		return 0
+	}
 }
 
 func (s *pageScreen) scope() keymap.Scope { return keymap.Page }
@@ -62,26 +101,7 @@ func newHelp(keys *keymap.Map) *pageScreen {
 }
 
 func (s *pageScreen) act(a *App, action keymap.Action) bool {
-	page := max(1, a.bodyHeight()-1)
-	switch action {
-	case keymap.Up:
-		s.first--
-	case keymap.Down:
-		s.first++
-	case keymap.PageUp:
-		s.first -= page
-	case keymap.PageDown:
-		s.first += page
-	case keymap.Top:
-		s.first = 0
-	case keymap.Bottom:
-		s.first = s.count
-	case keymap.Help:
-		return s.name == "Help"
-	default:
-		return false
-	}
-	return true
+	return s.turn(a, action) || action == keymap.Help && s.name == "Help"
 }
 
 func (s *pageScreen) draw(a *App, width, height int) []string {

@@ -26,9 +26,7 @@ type planScreen struct {
 	refused []string
 	job     *running // once it is carried out from here
 	left    bool     // it is the one that was found in the cluster
-	first   int
-	count   int
-	moved   bool // the operator scrolled
+	scroll
 }
 
 // running is a plan that this geotop carries out.
@@ -125,20 +123,10 @@ func (a *App) begin(s *planScreen, do func(stop <-chan struct{}) error) {
 }
 
 func (s *planScreen) act(a *App, action keymap.Action) bool {
-	page := max(1, a.bodyHeight()-1)
-	switch action {
-	case keymap.Up, keymap.Down, keymap.PageUp, keymap.PageDown:
-		s.moved = true
+	if s.turn(a, action) {
+		return true
 	}
 	switch action {
-	case keymap.Up:
-		s.first--
-	case keymap.Down:
-		s.first++
-	case keymap.PageUp:
-		s.first -= page
-	case keymap.PageDown:
-		s.first += page
 	case keymap.Agree:
 		s.agree(a)
 	case keymap.Stop:
@@ -189,7 +177,7 @@ func (s *planScreen) agree(a *App) {
 	case s.plan == nil || s.asking || len(s.refused) > 0 || s.job != nil || s.left || !s.armed:
 	case !a.may():
 	case s.plan.Wide():
-		a.typed = &typedName{filterInput: newNameInput(s.plan.Confirm), screen: s}
+		a.typed = newTyped("type "+model.Clean(s.plan.Confirm, 60), "", s.confirmed)
 	default:
 		s.run(a)
 	}
@@ -438,31 +426,36 @@ func (s *planScreen) state(a *App) []view.Line {
 	}
 }
 
-// typedName is the line in which a name is typed to agree to a plan.
-type typedName struct {
+// confirmed has the plan done if its name was typed; only the right one agrees.
+func (s *planScreen) confirmed(a *App, name string) {
+	if name != s.plan.Confirm {
+		a.note = "nothing was done: that is not " + model.Clean(s.plan.Confirm, 60)
+	} else if a.may() {
+		s.run(a)
+	}
+}
+
+// typedLine is the line in which something is typed that was asked for.
+type typedLine struct {
 	*filterInput
-	screen *planScreen
+	done func(a *App, value string)
 }
 
-func newNameInput(name string) *filterInput {
-	f := newFilterInput("")
-	f.input.Prompt = "type " + model.Clean(name, 60) + ": "
-	return f
+func newTyped(prompt, value string, done func(*App, string)) *typedLine {
+	f := newFilterInput(value)
+	f.input.Prompt = prompt + ": "
+	return &typedLine{f, done}
 }
 
-// typeName edits the name, or ends it. Only the right one agrees.
-func (a *App) typeName(msg tea.KeyPressMsg) tea.Cmd {
+// typeLine edits the line, or ends it.
+func (a *App) typeLine(msg tea.KeyPressMsg) tea.Cmd {
 	t := a.typed
 	switch action, _ := a.cfg.Keys.Lookup(msg.String(), keymap.Typed); action {
 	case keymap.Clear:
 		a.typed = nil
 	case keymap.Done:
 		a.typed = nil
-		if strings.TrimSpace(t.input.Value()) != t.screen.plan.Confirm {
-			a.note = "nothing was done: that is not " + model.Clean(t.screen.plan.Confirm, 60)
-		} else if a.may() {
-			t.screen.run(a)
-		}
+		t.done(a, strings.TrimSpace(t.input.Value()))
 	default:
 		var cmd tea.Cmd
 		t.input, cmd = t.input.Update(msg)

@@ -3,8 +3,8 @@ package ui
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +77,14 @@ func (a *App) settle(cmd tea.Cmd) {
 // happen has something come of the plan on top, if there is one.
 func (a *App) happen(rng *rand.Rand) {
 	s, on := a.top().(*planScreen)
+	l, reads := a.top().(*logScreen)
 	switch {
+	case reads:
+		lines := make([]string, rng.IntN(200))
+		for i := range lines {
+			lines[i] = strings.Repeat("日本 \x1b[2J\tx", rng.IntN(40))
+		}
+		a.Update(linesMsg{l, l.log, lines, []error{nil, nil, nil, io.EOF}[rng.IntN(4)]})
 	case !on:
 	case s.asking:
 		a.Update(checkedMsg{s, s.plan, []error{nil, errors.New("no \x1b[2J"), &actions.RefusedError{Why: []string{"\x1b]0;no\a", "nor"}}}[rng.IntN(3)]})
@@ -309,44 +316,4 @@ func TestPlanThatFails(t *testing.T) {
 	if !slices.Equal(f.did, []string{"run cordon curepipe-1"}) {
 		t.Errorf("did %v", f.did)
 	}
-}
-
-// A shell is for pods, and not while nothing may be changed; a log is read any time,
-// and what it says cannot move the cursor.
-func TestShellAndLogs(t *testing.T) {
-	asked := []string{}
-	open := func(write bool) *App {
-		a := acting(t, worldOf(t, healthy), &fakeActor{}, write)
-		a.cfg.Shell = func(namespace, _ string) *exec.Cmd {
-			asked = append(asked, "shell "+namespace)
-			return exec.Command("true")
-		}
-		a.cfg.Logs = func(_ context.Context, namespace, _ string) ([]string, error) {
-			asked = append(asked, "logs "+namespace)
-			return []string{"first\n", "\x1b[2Jlast\n"}, errors.New("broke \x1b[2Joff")
-		}
-		return a
-	}
-	a := open(false)
-	press(a, "s")
-	shows(t, a, "that is for pods")
-	press(a, "7", "s")
-	shows(t, a, "read-only: no shell")
-	if len(asked) > 0 {
-		t.Errorf("asked for %v", asked)
-	}
-	for _, msg := range all(press(a, "l")) {
-		a.Update(msg)
-	}
-	shows(t, a, "› log")
-	shows(t, a, "[2Jlast broke [2Joff")
-	if err := escapes(a.frame); err != nil || len(asked) != 1 {
-		t.Errorf("%v; asked for %v", err, asked)
-	}
-	a = open(true)
-	if cmd := press(a, "7", "s"); cmd == nil || len(asked) != 2 {
-		t.Errorf("asked for %v", asked)
-	}
-	a.Update(leftMsg{"x\x1b[2J", errors.New("exit status 3")})
-	shows(t, a, "ended: exit status 3")
 }

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -76,8 +77,13 @@ func (a *App) drawFixes(width, height int) []string {
 // lostMsg says what breaks when the marked sites are lost together.
 type lostMsg struct{ verdict *model.Verdict }
 
-// mark marks the row's site, or no longer; that of several takes all marks off.
+// mark marks the row, or no longer: a volume, to act on several together, or a site, to
+// lose several together; the row of several sites takes all marks off.
 func (s *listScreen) mark(a *App) bool {
+	if s.list.Info().Name == view.Volumes().Info().Name && s.rows.Len() > 0 {
+		s.markRow()
+		return true
+	}
 	if a.cfg.Lose == nil || s.list.Info().Name != view.WhatIf().Info().Name || s.rows.Len() == 0 {
 		return false
 	}
@@ -99,6 +105,20 @@ func (s *listScreen) mark(a *App) bool {
 	}
 	a.later = a.lose()
 	return true
+}
+
+func (s *listScreen) markRow() {
+	marked, key := maps.Clone(s.marked), s.rows.Key(s.at)
+	if marked == nil {
+		marked = map[string]view.Object{}
+	}
+	if _, on := marked[key]; on {
+		delete(marked, key)
+	} else {
+		marked[key] = s.rows.Object(s.at)
+	}
+	s.marked = marked
+	s.move(1)
 }
 
 // lose asks what breaks when the marked sites are lost together, off the event loop.

@@ -43,22 +43,68 @@ type verb struct {
 	args                      cobra.PositionalArgs
 	plan                      planner
 	flags                     func(*cobra.Command) // what else it takes; nil for nothing
+	names                     completer            // of what it may be about
 }
 
 // verbs are the actions that are commands; each is planned only by geotop plan.
 func (f *flags) verbs() []verb {
 	const target = "SITE|node/NAME"
 	return []verb{
-		{"cordon " + target, "let no new pods onto a house or a machine", "", "  geotop cordon moka\n  geotop cordon node/moka-1 --dry-run", cobra.ExactArgs(1), one(actions.Cordon), nil},
-		{"uncordon " + target, "let pods onto a house or a machine again", "", "  geotop uncordon moka", cobra.ExactArgs(1), one(actions.Uncordon), nil},
+		{"cordon " + target, "let no new pods onto a house or a machine", "", "  geotop cordon moka\n  geotop cordon node/moka-1 --dry-run", cobra.ExactArgs(1), one(actions.Cordon), nil, f.names(1, targets)},
+		{"uncordon " + target, "let pods onto a house or a machine again", "", "  geotop uncordon moka", cobra.ExactArgs(1), one(actions.Uncordon), nil, f.names(1, targets)},
 		{"drain " + target, "cordon a house or a machine and have its pods go elsewhere", "drain cordons all machines, then evicts their pods, budgets respected: machines\nthat are no servers first, those with an etcd member last.",
-			"  geotop drain moka\n  geotop drain node/moka-1 --yes", cobra.ExactArgs(1), one(actions.Drain), nil},
+			"  geotop drain moka\n  geotop drain node/moka-1 --yes", cobra.ExactArgs(1), one(actions.Drain), nil, f.names(1, targets)},
 		{"outage SITE", "get a house ready to be switched off", "outage backs up what has no good backup of the last day, moves copies so that\nnone is in that house alone, cordons and drains it, and says when it may go.\nAfterwards: geotop return SITE.",
-			"  geotop plan outage moka\n  geotop outage moka", cobra.ExactArgs(1), one(actions.Outage), nil},
-		{"return " + target, "bring a house back whose power is", "return takes away the out-of-service taint and the cordon, and watches until the\nhouse and all copies of volumes are well.", "  geotop return moka", cobra.ExactArgs(1), one(actions.Return), nil},
+			"  geotop plan outage moka\n  geotop outage moka", cobra.ExactArgs(1), one(actions.Outage), nil, f.names(1, sites)},
+		{"return " + target, "bring a house back whose power is", "return takes away the out-of-service taint and the cordon, and watches until the\nhouse and all copies of volumes are well.", "  geotop return moka", cobra.ExactArgs(1), one(actions.Return), nil, f.names(1, targets)},
 		{"dead " + target, "give up a house that is dark and stays so", "dead taints the machines of a dark house out of service: Kubernetes then forgets\npods that hang there and takes volumes off it, so that both go on elsewhere. Be\nsure that it is off.",
-			"  geotop plan dead moka\n  geotop dead moka", cobra.ExactArgs(1), one(actions.Dead), nil},
-		f.backup(), f.rebalance(),
+			"  geotop plan dead moka\n  geotop dead moka", cobra.ExactArgs(1), one(actions.Dead), nil, f.names(1, targets)},
+		f.backup(), f.rebalance(), f.restore(),
+		f.awaited("restart WORKLOAD", "have all pods of a workload made anew", "  geotop restart web/blog\n  geotop restart Deployment/web/blog --wait", cobra.ExactArgs(1), f.names(1, workloads), one(actions.Restart)),
+		f.awaited("scale WORKLOAD PODS", "have more pods of a workload, or fewer", "  geotop scale web/blog 3 --wait", cobra.ExactArgs(2), f.names(1, workloads),
+			func(w *model.World, args []string) (*model.Plan, error) { return actions.Scale(w, args[0], args[1]) }),
+		f.awaited("delete POD", "end a pod", "  geotop delete web/blog-5b787d7cf6-v5sq4 --wait", cobra.ExactArgs(1), f.names(1, pods),
+			func(w *model.World, args []string) (*model.Plan, error) { return actions.DeletePod(w, "pod/"+args[0]) }),
+	}
+}
+
+// awaited is an action on a workload or a pod, which may wait until pods are ready.
+func (f *flags) awaited(use, short, example string, args cobra.PositionalArgs, names completer, plan planner) verb {
+	wait := false
+	return verb{
+		use: use, short: short, example: example, args: args, names: names,
+		long: strings.ToUpper(short[:1]) + short[1:] + ".\n\nA workload is named by KIND/NAMESPACE/NAME, or NAMESPACE/NAME where that is but\none; a pod by NAMESPACE/NAME.",
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().BoolVar(&wait, "wait", false, "wait until the workload's pods are ready")
+		},
+		plan: func(w *model.World, names []string) (*model.Plan, error) {
+			p, err := plan(w, names)
+			if err == nil && wait {
+				actions.Await(w, p)
+			}
+			return p, err
+		},
+	}
+}
+
+// restore is of a backup by its name, or of the newest good one of a volume.
+func (f *flags) restore() verb {
+	as := ""
+	return verb{
+		use: "restore BACKUP|VOLUME", short: "make a new volume from a backup",
+		long: `restore has Longhorn make a new volume from a backup, or from the newest whole
+one of a volume, waits until its data are there, and makes a claim of the same
+name for it. What is there now stays as it is: have a pod use the new claim to go
+on with it.`,
+		example: "  geotop restore db/data-postgres-0 --as postgres-sunday\n  geotop restore backup-0f3c9d2a77e14b60 --as look",
+		args:    cobra.ExactArgs(1),
+		names:   f.names(1, restorable),
+		flags: func(cmd *cobra.Command) {
+			cmd.Flags().StringVar(&as, "as", "", "`name` of the new volume and claim (default: the claim's, with the backup's date)")
+		},
+		plan: func(w *model.World, names []string) (*model.Plan, error) {
+			return actions.Restore(w, "backup/"+names[0], as)
+		},
 	}
 }
 
@@ -73,6 +119,7 @@ until each was found in the bucket. A volume is named by its claim, NAMESPACE/CL
 or by Longhorn's name.`,
 		example: "  geotop backup db/data-postgres-0\n  geotop backup --site moka --stale\n  geotop backup --all --yes",
 		args:    cobra.ArbitraryArgs,
+		names:   f.names(-1, volumes),
 		flags: func(cmd *cobra.Command) {
 			cmd.Flags().BoolVar(&all, "all", false, "all volumes")
 			cmd.Flags().BoolVar(&stale, "stale", false, "those without a good backup of the last day")
@@ -106,6 +153,7 @@ that hold none, one after another: Longhorn makes one more, and only once it is
 whole the old one goes, so that at no moment there are fewer.`,
 		example: "  geotop plan rebalance\n  geotop rebalance --site moka\n  geotop rebalance dev/gitea-data",
 		args:    cobra.ArbitraryArgs,
+		names:   f.names(-1, volumes),
 		plan: func(w *model.World, names []string) (*model.Plan, error) {
 			if f.site != "" {
 				names = append([]string{"site/" + f.site}, names...)
@@ -119,10 +167,12 @@ whole the old one goes, so that at no moment there are fewer.`,
 func addActions(cmd *cobra.Command, f *flags) {
 	plan := newPlan(f)
 	for _, v := range f.verbs() {
-		cmd.AddCommand(v.command(f, false))
-		plan.AddCommand(v.command(f, true))
+		add(cmd, groupAct, v.command(f, false))
+		add(plan, groupAct, v.command(f, true))
 	}
-	cmd.AddCommand(plan, newAudit(f), newShell(f), newLogs(f))
+	add(cmd, groupAct, plan)
+	add(cmd, groupLook, newAudit(f))
+	add(cmd, groupInside, newShell(f), newLogs(f), newForward(f))
 }
 
 // command is the verb; with only, one that plans and does nothing.
@@ -131,18 +181,18 @@ func (v verb) command(f *flags, only bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: v.args,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.run(cmd, v.plan, args) },
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: v.names,
 	}
 	if v.flags != nil {
 		v.flags(cmd)
 	}
 	if only {
-		cmd.Short, cmd.Long, cmd.Example = "what it would come to: "+v.short, "", ""
+		cmd.Long, cmd.Example = "", ""
 		return cmd
 	}
 	cmd.Flags().BoolVar(&a.dryRun, "dry-run", false, "say what would be done, and do nothing")
 	cmd.Flags().BoolVarP(&a.yes, "yes", "y", false, "do not ask")
-	cmd.Flags().StringVar(&a.override, "override", "", "`name` of the house or machine: do it although it had better not be done")
+	cmd.Flags().StringVar(&a.override, "override", "", "`name` that the plan asks for: do it although it had better not be done")
 	return cmd
 }
 
@@ -378,6 +428,7 @@ in the cluster, or was left before its end, by whatever geotop.`,
 			return nil
 		},
 	}
+	cmd.AddGroup(&cobra.Group{ID: groupLeft, Title: "A plan that was left:"}, &cobra.Group{ID: groupAct, Title: "Plan:"})
 	for _, v := range []struct {
 		name, short string
 		do          func(context.Context, *actions.Runner) error
@@ -401,7 +452,7 @@ in the cluster, or was left before its end, by whatever geotop.`,
 			}
 			return a.result(v.do(cmd.Context(), a.report(cmd, f.runner(src))))
 		}}
-		cmd.AddCommand(sub)
+		add(cmd, groupLeft, sub)
 	}
 	return cmd
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/output"
+	"github.com/geotop/geotop/text"
 	"github.com/geotop/geotop/themes"
 	"github.com/geotop/geotop/view"
 )
@@ -103,11 +104,40 @@ func newCommand() *cobra.Command {
 	own.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
 	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")
 	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
-	registerCompletions(cmd)
-	cmd.AddCommand(newWhatIf(f), newLinks(f), newDoctor(f), newVersion())
+	f.registerCompletions(cmd)
+	cmd.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupAct, Title: "Change, after a plan and a question:"}, &cobra.Group{ID: groupInside, Title: "Go inside:"})
+	add(cmd, groupLook, newWhatIf(f), newLinks(f), newDoctor(f))
 	addActions(cmd, f)
+	cmd.AddCommand(newVersion())
+	for _, c := range cmd.Commands() {
+		c.Long = flow(c.Long)
+	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w; see geotop --help", err) })
 	return cmd
+}
+
+// The groups of commands in the help.
+const (
+	groupLook   = "look"
+	groupAct    = "act"
+	groupInside = "inside"
+	groupLeft   = "left"
+)
+
+// flow breaks the lines of paragraphs anew, to fit a terminal.
+func flow(paragraphs string) string {
+	list := strings.Split(paragraphs, "\n\n")
+	for i, p := range list {
+		list[i] = strings.Join(text.Wrap(p, 80), "\n")
+	}
+	return strings.Join(list, "\n\n")
+}
+
+func add(cmd *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		cmd.AddCommand(c)
+	}
 }
 
 // noArguments refuses arguments, and knows the one that is likely meant for a flag.
@@ -127,30 +157,6 @@ func scenarioNames() string {
 		names = append(names, s.Name)
 	}
 	return strings.Join(names, "|")
-}
-
-// registerCompletions completes values from what there really is.
-func registerCompletions(cmd *cobra.Command) {
-	fixed := func(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return values, cobra.ShellCompDirectiveNoFileComp
-		}
-	}
-	complete := map[string]func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective){
-		"theme":  fixed(themes.Names()...),
-		"demo":   fixed(strings.Split(scenarioNames(), "|")...),
-		"output": fixed(strings.Split(output.Formats, "|")...),
-		"color":  fixed("auto", "always", "never"),
-		"context": func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			file, _ := cmd.Flags().GetString("kubeconfig")
-			return contextNames(file), cobra.ShellCompDirectiveNoFileComp
-		},
-	}
-	for name, f := range complete {
-		if err := cmd.RegisterFlagCompletionFunc(name, f); err != nil {
-			panic(err) // a flag of that name does not exist: a bug no user can cause
-		}
-	}
 }
 
 // version is set by the release build.
@@ -193,7 +199,7 @@ store goes on, comes back by itself and when, stays down, or is lost, and why.`,
 			f.once, f.whatif, f.list, f.lose = true, true, view.WhatIf(), sites
 			return f.run(cmd)
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: f.names(-1, sites),
 	}
 	cmd.Flags().BoolVar(&f.check, "check", false, "exit by the worst verdict: 2 data lost, 1 something down or not known, 0 else")
 	return cmd

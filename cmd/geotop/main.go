@@ -51,10 +51,25 @@ func main() {
 // screen.
 var quiet = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
 
+// untilTerminated is under which a command's context has the one that an interrupt
+// leaves alone.
+type untilTerminated struct{}
+
+// uninterrupted is for the live screen: a Ctrl-C is a key to it, or meant for the
+// program that has its terminal for a while.
+func uninterrupted(ctx context.Context) context.Context {
+	if base, is := ctx.Value(untilTerminated{}).(context.Context); is {
+		return base
+	}
+	return ctx
+}
+
 // run is main without the process: it gives the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	quiet()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, stop = signal.NotifyContext(context.WithValue(ctx, untilTerminated{}, ctx), os.Interrupt)
 	defer stop()
 	cmd := newCommand()
 	cmd.SetArgs(args)

@@ -96,6 +96,16 @@ func TestHelpVersionAndCompletion(t *testing.T) {
 		{[]string{"__complete", "--demo", ""}, ""},
 		{[]string{"__complete", "--theme", ""}, "high-contrast"},
 		{[]string{"__complete", "--output", ""}, "nagios"},
+		{[]string{"__complete", "--demo", "cordon", "m"}, "moka\n"},
+		{[]string{"__complete", "--demo", "cordon", "node/f"}, "node/flacq-1\nnode/flacq-2\nnode/flacq-3\n:4"},
+		{[]string{"__complete", "--demo", "whatif", "moka", ""}, "curepipe\nflacq\n:4"},
+		{[]string{"__complete", "--demo", "backup", "dev/"}, "dev/code-home\ndev/gitea-data\n"},
+		{[]string{"__complete", "--demo", "scale", "web/b"}, "web/blog\n:4"},
+		{[]string{"__complete", "--demo", "scale", "web/blog", ""}, ":4"},
+		{[]string{"__complete", "--demo", "logs", "-n", "db", "postgres-"}, "postgres-0\npostgres-1\npostgres-2\n:4"},
+		{[]string{"__complete", "--demo", "plan", "outage", ""}, "curepipe\nflacq\nmoka\n:4"},
+		{[]string{"__complete", "--demo", "restore", "dev/g"}, "dev/gitea-data\n:4"},
+		{[]string{"__complete", "--demo", "--once", "--site", ""}, "flacq\n"},
 	} {
 		out, errs, code := geotop(t, tc.args...)
 		if code != 0 || !strings.Contains(out, tc.want) {
@@ -127,7 +137,16 @@ func TestDoctor(t *testing.T) {
 }
 
 func TestHelpFits(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"links", "--help"}, {"doctor", "--help"}} {
+	all := [][]string{{"--help"}}
+	for _, c := range newCommand().Commands() {
+		all = append(all, []string{c.Name(), "--help"})
+		for _, sub := range c.Commands() {
+			if c.Name() != "completion" { // cobra's own
+				all = append(all, []string{c.Name(), sub.Name(), "--help"})
+			}
+		}
+	}
+	for _, args := range all {
 		out, errs, code := geotop(t, args...)
 		if code != 0 || errs != "" {
 			t.Fatalf("%v: exit code %d, %s", args, code, errs)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 
 	"github.com/geotop/geotop/keymap"
 	"github.com/geotop/geotop/model"
+	"github.com/geotop/geotop/session"
 	"github.com/geotop/geotop/survive"
 	"github.com/geotop/geotop/ui"
+	"github.com/geotop/geotop/view"
 )
 
 // noScreen says why there can be no live screen here, "" when there can.
@@ -64,7 +67,7 @@ func within(d time.Duration, do func()) {
 
 // screen runs the live screen until the operator leaves it.
 func (f *flags) screen(ctx context.Context, src *source) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(uninterrupted(ctx))
 	defer cancel()
 	cfg := ui.Config{
 		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
@@ -76,8 +79,16 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 		acts := newActor(f.runner(src), src.api)
 		cfg.Actor, plans = acts, acts.wait
 	}
-	if src.pods != nil && f.demo == "" {
-		cfg.Shell, cfg.Logs = f.shellIn, logsOf(src.pods)
+	if f.demo == "" && src.pods != nil {
+		cfg.Enter = f.enter
+	}
+	if src.pods != nil {
+		cfg.Logs = logsOf(ctx, src.pods)
+		cfg.YAML = func(ctx context.Context, o view.Object) ([]string, error) {
+			ctx, cancel := context.WithTimeout(ctx, logPatience)
+			defer cancel()
+			return session.YAML(ctx, src.pods, o.Kind, o.Namespace, o.Name)
+		}
 	}
 	app, err := ui.New(cfg)
 	if err != nil {
@@ -86,11 +97,12 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	stop := src.start(ctx)
 	p := tea.NewProgram(app, tea.WithContext(ctx), tea.WithFilter(ui.Filter), tea.WithFPS(fps), tea.WithColorProfile(f.profile()))
 	_, err = p.Run()
+	failed := err != nil && ctx.Err() == nil && !errors.Is(err, tea.ErrInterrupted)
 	// The process ends here: a call that hangs on a dead link must not hold it.
 	cancel()
 	within(writeDownWithin, plans)
 	within(leaveWithin, stop)
-	if err != nil && ctx.Err() == nil {
+	if failed {
 		return &exitError{exitFailed, err}
 	}
 	return nil

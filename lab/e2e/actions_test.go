@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -36,6 +37,9 @@ func setCordon(t *testing.T, e *eye, names ...string) {
 		}
 	}
 	e.until("what is cordoned", func(w *model.World) error {
+		if len(w.Nodes) != 9 {
+			return fmt.Errorf("%d nodes", len(w.Nodes))
+		}
 		for _, n := range w.Nodes {
 			if n.Unschedulable != strings.Contains(wanted, n.Name+" ") {
 				return fmt.Errorf("%s: cordoned %v", n.Name, n.Unschedulable)
@@ -180,13 +184,13 @@ func TestDrainWaitsForABudgetAndCanBeLeft(t *testing.T) {
 	})
 }
 
-// Draining a machine goes wrong at every call in every way; the budget holds, and
+// Draining a house goes wrong at every call in every way; the budget holds, and
 // it is done, or written down and then finished or undone.
 func TestDrainSurvivesEveryFault(t *testing.T) {
 	allWell(t)
 	pinned(t, "moving", "flacq-2", false)
 	walkFaults(t, walk{
-		plan: func(w *model.World) (*model.Plan, error) { return actions.Drain(w, "node/flacq-2") },
+		plan: func(w *model.World) (*model.Plan, error) { return actions.Drain(w, "flacq") },
 		begin: func(t *testing.T, e *eye) {
 			setCordon(t, e)
 			e.until("the pods where they begin", func(_ *model.World) error {
@@ -207,10 +211,12 @@ func TestDrainSurvivesEveryFault(t *testing.T) {
 			})
 		},
 		done: func() error {
-			if n := running(t, "moving", "flacq-2"); n > 0 {
-				return fmt.Errorf("%d pods are still there", n)
+			for _, node := range []string{"flacq-1", "flacq-2", "flacq-3"} {
+				if n := running(t, "moving", node); n > 0 {
+					return fmt.Errorf("%d pods are still on %s", n, node)
+				}
 			}
-			return wantCordoned(t, "flacq-2")
+			return wantCordoned(t, "flacq-1 flacq-2 flacq-3")
 		},
 		undone: func() error { return wantCordoned(t, "") },
 		always: func() error {
@@ -219,6 +225,56 @@ func TestDrainSurvivesEveryFault(t *testing.T) {
 			}
 			return nil
 		},
-		every: 3,
+		every: 8,
 	})
+}
+
+// What the API server would refuse is said before anything is done: every cordon is
+// tried out.
+func TestWhatTheServerWouldRefuseIsSaidBefore(t *testing.T) {
+	allWell(t)
+	e := look(t, shared.Kubeconfig("admin"))
+	e.settled()
+	const name = "no-cordon"
+	fail := admissionv1.Fail
+	_, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(within(t, patience), &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			FailurePolicy: &fail,
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Update}, Rule: admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"nodes"}},
+			}}}},
+			Validations: []admissionv1.Validation{{Expression: "object.metadata.name != 'flacq-2' || !has(object.spec.unschedulable) || !object.spec.unschedulable", Message: "flacq-2 stays open"}},
+		},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(within(t, patience), &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       admissionv1.ValidatingAdmissionPolicyBindingSpec{PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	afterwards(t, func(ctx context.Context) error {
+		return errors.Join(
+			client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Delete(ctx, name, metav1.DeleteOptions{}),
+			client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Delete(ctx, name, metav1.DeleteOptions{}))
+	})
+	for _, plan := range []func(*model.World, string) (*model.Plan, error){actions.Cordon, actions.Drain, actions.Outage} {
+		p, err := plan(e.world(), "flacq")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.until("a refusal", func(*model.World) error { // the policy takes a while to be in force
+			if err := actions.Check(within(t, patience), admin(t), p); err == nil || !strings.Contains(err.Error(), "flacq-2 stays open") {
+				return fmt.Errorf("%s: %w", p.Title, err)
+			}
+			return nil
+		})
+	}
+	if err := wantCordoned(t, ""); err != nil {
+		t.Error(err)
+	}
 }

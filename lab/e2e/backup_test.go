@@ -3,16 +3,19 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/geotop/geotop/actions"
+	"github.com/geotop/geotop/lab/longhorn"
 	"github.com/geotop/geotop/model"
 )
 
@@ -81,33 +84,105 @@ func newestBackup(t *testing.T, volume string) (newest *unstructured.Unstructure
 	return newest, len(list.Items)
 }
 
-// Backing up goes wrong at every call in every way: there is a backup, and no two.
+// dropSnapshots deletes those that geotop had made.
+func dropSnapshots(t *testing.T) {
+	t.Helper()
+	list, err := custom(t, "snapshots").List(within(t, patience), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list.Items {
+		if !strings.HasPrefix(s.GetName(), "geotop-") {
+			continue
+		}
+		if err := custom(t, "snapshots").Delete(within(t, patience), s.GetName(), metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Backing up a house goes wrong at every call in every way: there is a backup of each
+// volume, and no two.
 func TestBackupSurvivesEveryFault(t *testing.T) {
 	quick(t)
-	const volume = moved
-	before := 0
+	const house = "flacq"
+	before := map[string]int{} // backups, by volume with a copy there
 	walkFaults(t, walk{
-		plan: func(w *model.World) (*model.Plan, error) { return actions.Backup(w, "volume/"+volume) },
-		begin: func(t *testing.T, _ *eye) {
-			_, before = newestBackup(t, volume)
+		plan: func(w *model.World) (*model.Plan, error) { return actions.Backup(w, "site/"+house) },
+		begin: func(t *testing.T, e *eye) {
+			clear(before)
+			dropSnapshots(t) // Longhorn allows 250 of a volume
+			p, err := actions.Backup(e.world(), "site/"+house)
+			if err != nil || len(p.Steps) < 2 {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			for _, s := range p.Steps {
+				name := strings.TrimPrefix(s.Object, "volume/")
+				_, before[name] = newestBackup(t, name)
+			}
 		},
 		done: func() error {
-			b, count := newestBackup(t, volume)
-			state, _, _ := unstructured.NestedString(b.Object, "status", "state")
-			if count != before+1 || state != "Completed" {
-				return fmt.Errorf("%d backups, and before %d; the newest is %q", count, before, state)
+			for volume, had := range before {
+				b, count := newestBackup(t, volume)
+				state, _, _ := unstructured.NestedString(b.Object, "status", "state")
+				if count != had+1 || state != "Completed" {
+					return fmt.Errorf("%s: %d backups, and before %d; the newest is %q", volume, count, had, state)
+				}
 			}
 			return nil
 		},
 		undone: func() error {
-			if _, count := newestBackup(t, volume); count > before+1 {
-				return errors.New("there are two")
+			for volume, had := range before {
+				if _, count := newestBackup(t, volume); count > had+1 {
+					return fmt.Errorf("%s: there are two", volume)
+				}
 			}
 			return nil
 		},
-		every: 4,
+		every: 10,
 		look:  200 * time.Millisecond,
 	})
+}
+
+// A backup that is deleted is gone from the bucket too, and it is said so before.
+func TestDeletedBackupLeavesTheBucket(t *testing.T) {
+	allWell(t)
+	quick(t)
+	e := lookIn(t, nil)
+	whole(e)
+	carry(t, e, func(w *model.World, what string) (*model.Plan, error) { return actions.Backup(w, what) }, "volume/"+moved)
+	b, before := newestBackup(t, moved)
+	key := longhorn.BackupKey(moved, b.GetName())
+	bucket, err := shared.Bucket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := func() error {
+		_, err := bucket.StatObject(within(t, patience), shared.BucketName(), key, minio.StatObjectOptions{})
+		return err
+	}
+	if err := stored(); err != nil {
+		t.Fatalf("%s is not in the bucket: %v", key, err)
+	}
+	p := carry(t, e, actions.DeleteBackup, "backup/"+b.GetName())
+	if len(p.Guards) > 0 || p.Confirm == "" || !strings.Contains(p.Warnings[0], "in the bucket too") || !strings.Contains(p.Steps[0].Effect, "of the volume are left") {
+		t.Errorf("%+v", p)
+	}
+	if err := stored(); minio.ToErrorResponse(err).Code != "NoSuchKey" {
+		t.Errorf("%s is still in the bucket: %v", key, err)
+	}
+	if _, now := newestBackup(t, moved); now != before-1 {
+		t.Errorf("%d backups are left, of %d", now, before)
+	}
+	e.until("one less", func(w *model.World) error {
+		if slices.ContainsFunc(w.Backups, func(o *model.Backup) bool { return o.Name == b.GetName() }) {
+			return errors.New("it is still listed")
+		}
+		return nil
+	})
+	if _, err := actions.DeleteBackup(e.world(), "backup/"+b.GetName()); err == nil || !strings.Contains(err.Error(), "no backup is called") {
+		t.Errorf("once more: %v", err)
+	}
 }
 
 // What stands in the way of a backup is said before.

@@ -1,17 +1,25 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/lab/term"
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/session"
@@ -131,12 +139,6 @@ func TestShell(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s
 	}
-	shows := func(s *term.Term, what string) {
-		t.Helper()
-		if err := s.Wait(within(t, patience), what, func(screen string) bool { return strings.Contains(screen, what) }); err != nil {
-			t.Fatal(err)
-		}
-	}
 	write := func(s *term.Term, keys string) {
 		t.Helper()
 		if err := s.Type(keys); err != nil {
@@ -144,9 +146,9 @@ func TestShell(t *testing.T) {
 		}
 	}
 	s := start()
-	shows(s, "pod "+ns+"/"+pod+", container ")
+	shows(t, s, "pod "+ns+"/"+pod+", container ")
 	write(s, "echo lab=$LAB; ls | grep -c pki\r")
-	shows(s, "lab=inside")
+	shows(t, s, "lab=inside")
 	if err := s.Resize(100, 30); err != nil {
 		t.Fatal(err)
 	}
@@ -171,11 +173,215 @@ func TestShell(t *testing.T) {
 		t.Error("the terminal was not put back into order")
 	}
 	s = start()
-	shows(s, "leaves")
+	shows(t, s, "leaves")
 	write(s, "sleep 1000\r")
-	shows(s, "sleep 1000")
+	shows(t, s, "sleep 1000")
 	write(s, "\r~.")
 	if code, err := s.Ended(within(t, patience)); err != nil || code != 0 {
 		t.Errorf("left with exit code %d, %v", code, err)
 	}
+}
+
+// A port leads into a pod, leads there again after the connection was cut, and ends
+// with the pod.
+func TestForward(t *testing.T) {
+	allWell(t)
+	e := look(t, shared.Kubeconfig("admin"))
+	e.settled()
+	var namespace, pod string
+	for _, p := range e.world().Pods {
+		if p.Namespace == "web" && strings.HasPrefix(p.Name, "blog-") && p.Ready {
+			namespace, pod = p.Namespace, p.Name
+		}
+	}
+	p, kubeconfig := proxied(t, "admin")
+	var says safeBuffer
+	ctx, stop := context.WithCancel(within(t, patience))
+	defer stop()
+	cmd := exec.CommandContext(ctx, binary, "forward", namespace+"/"+pod, ":7", "--kubeconfig", kubeconfig)
+	cmd.Env, cmd.Stderr = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir()), &says
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	address := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	e.until("an open port", func(*model.World) error {
+		if address.FindString(says.String()) == "" {
+			return errors.New(says.String())
+		}
+		return nil
+	})
+	at := address.FindString(says.String())
+	echo := func() error {
+		c, err := net.DialTimeout("tcp", at, time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(3 * time.Second)); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(c, "into the pod\n"); err != nil {
+			return err
+		}
+		line, err := bufio.NewReader(c).ReadString('\n')
+		if err == nil && line != "into the pod\n" {
+			err = fmt.Errorf("%q came back", line)
+		}
+		return err
+	}
+	e.until("what was sent", func(*model.World) error { return echo() })
+	p.Reset()
+	e.until("that the connection was lost", func(*model.World) error {
+		if !strings.Contains(says.String(), "trying again") {
+			return errors.New(says.String())
+		}
+		return nil
+	})
+	e.until("what was sent, by the same port", func(*model.World) error { return echo() })
+	p.Set(rig.Slow{Refuse: true})
+	p.Reset()
+	if err := client.CoreV1().Pods(namespace).Delete(within(t, patience), pod, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e.until("the pod gone", func(w *model.World) error {
+		if w.Pod("lab", namespace, pod) != nil {
+			return errors.New("it is still there")
+		}
+		return nil
+	})
+	p.Set(rig.Slow{})
+	if err := <-ended; err == nil || !strings.Contains(says.String(), "is gone") {
+		t.Errorf("it ended with %v: %s", err, says.String())
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"forward", "web/x", "80a"}, 64, "is no port"},
+		{[]string{"forward", namespace + "/" + pod, "80"}, 3, "not found"},
+		{[]string{"forward"}, 64, "requires at least 1 arg"},
+	} {
+		out, errs, code := once(t, nil, append(c.args, "--kubeconfig", shared.Kubeconfig("admin"))...)
+		if code != c.code || !strings.Contains(errs, c.says) {
+			t.Errorf("%v: exit code %d: %s%s", c.args, code, out, errs)
+		}
+	}
+	allWell(t)
+}
+
+// A container with a shell is put beside one without, once; a shell on a machine is one
+// in a pod there, which is gone afterwards.
+func TestShellsWhereThereAreNone(t *testing.T) {
+	allWell(t)
+	ns, pod := somePod(t)
+	open := func(args ...string) *term.Term {
+		t.Helper()
+		s, err := term.Start(100, 24, []string{"XDG_STATE_HOME=" + t.TempDir()}, append([]string{binary, "shell", "--kubeconfig", shared.Kubeconfig("admin")}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return s
+	}
+	for range 2 {
+		s := open(ns+"/"+pod, "--debug", "--image", "nowhere.invalid/tools")
+		shows(t, s, " beside ")
+		if err := s.Type("echo lab=$LAB; exit\r"); err != nil {
+			t.Fatal(err)
+		}
+		if code, err := s.Ended(within(t, patience)); err != nil || code != 0 || !strings.Contains(s.Raw(), "lab=inside") {
+			t.Errorf("exit code %d, %v\n%s", code, err, s.Screen())
+		}
+	}
+	p, err := client.CoreV1().Pods(ns).Get(within(t, patience), pod, metav1.GetOptions{})
+	if err != nil || len(p.Spec.EphemeralContainers) != 1 || p.Spec.EphemeralContainers[0].TargetContainerName != p.Spec.Containers[0].Name {
+		t.Errorf("%+v, %v", p.Spec.EphemeralContainers, err)
+	}
+
+	onNode := func() (pods []corev1.Pod) {
+		list, err := client.CoreV1().Pods("kube-system").List(within(t, patience), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=geotop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.Items
+	}
+	s := open("node/flacq-2", "--image", "nowhere.invalid/tools")
+	shows(t, s, "on flacq-2, as root")
+	if pods := onNode(); len(pods) != 1 || pods[0].Spec.NodeName != "flacq-2" || !pods[0].Spec.HostPID || *pods[0].Spec.ActiveDeadlineSeconds != 3600 {
+		t.Errorf("%+v", pods)
+	}
+	if err := s.Type("exit\r"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Ended(within(t, patience)); err != nil { // what nsenter may do here, this test does not know
+		t.Fatal(err)
+	}
+	deadline := within(t, patience)
+	for len(onNode()) > 0 {
+		if deadline.Err() != nil {
+			t.Fatal("the pod for the shell is still there")
+		}
+	}
+	if out, errs, code := once(t, nil, "shell", "node/nowhere", "--kubeconfig", shared.Kubeconfig("admin")); code != 64 || !strings.Contains(errs, "needs a terminal") {
+		t.Errorf("exit code %d: %s%s", code, out, errs)
+	}
+}
+
+// On the screen a workload's log is followed and searched, an object is shown as the
+// API has it, and a shell gives the screen back.
+func TestInsideOnTheScreen(t *testing.T) {
+	allWell(t)
+	s := start(t, 120, 24, nil, "--kubeconfig", shared.Kubeconfig("admin"), "--write", "--no-ping")
+	write := func(keys ...string) {
+		t.Helper()
+		for _, k := range keys {
+			if err := s.Type(k); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	shows(t, s, "curepipe")
+	write("6", "/", "blog", "\r")
+	shows(t, s, "/blog")
+	write("l")
+	shows(t, s, "blog › log", "listening on :8080", "surprise", "follows")
+	f, err := os.OpenFile(shared.PodLog(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s stdout F said on the screen\n", time.Now().UTC().Format(time.RFC3339Nano)); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, s, "said on the screen")
+	write("/", "listening", "\r")
+	shows(t, s, "/listening", "listening on :8080")
+	if strings.Contains(s.Screen(), "said on the screen") {
+		t.Errorf("a search shows other lines:\n%s", s.Screen())
+	}
+	write("q", "q", "7", "/", "blog", "\r")
+	shows(t, s, "/blog", "blog-")
+	write("Y")
+	shows(t, s, "› yaml", "apiVersion: v1", "kind: Pod")
+	if strings.Contains(s.Screen(), "managedFields") {
+		t.Errorf("what only machines read is shown:\n%s", s.Screen())
+	}
+	write("q", "s")
+	shows(t, s, "at the beginning of a line leaves")
+	write("echo lab=$LAB\r")
+	shows(t, s, "lab=inside")
+	write("exit\r")
+	shows(t, s, "back from the shell in blog-", "Pods")
+	write("F")
+	shows(t, s, "port, LOCAL:PORT, or none:")
+	write(":9\r")
+	shows(t, s, "leads to port 9 of web/blog-")
+	write("\x03")
+	shows(t, s, "forwarding to blog-", "Pods")
+	write("q", "q")
+	shows(t, s, "curepipe")
+	leaves(t, s)
 }

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/pierrec/lz4/v4"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // backups carries out the Snapshots and Backups people make.
@@ -57,6 +59,14 @@ func (s *Sim) backup(ctx context.Context, o *unstructured.Unstructured, taken ma
 		return s.update(ctx, "backups", name, map[string]any{"state": "Error", "error": why, "lastSyncedAt": stamp(now)})
 	}
 	switch {
+	case o.GetDeletionTimestamp() != nil:
+		return s.unmake(ctx, o)
+	case v != nil && len(o.GetFinalizers()) == 0: // as on all its objects: the bucket is cleared first
+		if err := s.finalizers(ctx, name, "longhorn.io"); err != nil {
+			return err
+		}
+	}
+	switch {
 	case state == "Completed" || state == "Error":
 		return nil
 	case v == nil:
@@ -77,6 +87,31 @@ func (s *Sim) backup(ctx context.Context, o *unstructured.Unstructured, taken ma
 		return fail(err.Error())
 	}
 	return s.completed(ctx, v, name, text(o, "spec", "snapshotName"), at, now)
+}
+
+// unmake takes a backup that is deleted out of the bucket, and lets it go.
+func (s *Sim) unmake(ctx context.Context, o *unstructured.Unstructured) error {
+	if len(o.GetFinalizers()) == 0 {
+		return nil
+	}
+	if s.bucket != nil {
+		if err := s.bucket.Remove(ctx, BackupKey(o.GetLabels()["backup-volume"], o.GetName())); err != nil {
+			return err
+		}
+	}
+	return s.finalizers(ctx, o.GetName())
+}
+
+func (s *Sim) finalizers(ctx context.Context, backup string, names ...string) error {
+	b, err := json.Marshal(map[string]any{"metadata": map[string]any{"finalizers": append([]string{}, names...)}})
+	if err != nil {
+		return err
+	}
+	_, err = s.dyn.Resource(gvr("backups")).Namespace(Namespace).Patch(ctx, backup, types.MergePatchType, b, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // completed shows a backup as whole, and the volume's newest as it.

@@ -64,7 +64,8 @@ func (s *Sim) runJob(ctx context.Context, job *unstructured.Unstructured, due ti
 	return s.update(ctx, "recurringjobs", job.GetName(), map[string]any{"executionCount": runs + 1})
 }
 
-// retain deletes the job's oldest backups of a volume, in the bucket too.
+// retain deletes the job's oldest backups of a volume; those of this job alone that
+// are not being deleted count.
 func (s *Sim) retain(ctx context.Context, job *unstructured.Unstructured, volume string) error {
 	keep, _, _ := unstructured.NestedInt64(job.Object, "spec", "retain")
 	backups := s.dyn.Resource(gvr("backups")).Namespace(Namespace)
@@ -73,17 +74,13 @@ func (s *Sim) retain(ctx context.Context, job *unstructured.Unstructured, volume
 		return err
 	}
 	own := slices.DeleteFunc(list.Items, func(o unstructured.Unstructured) bool {
-		return text(&o, "spec", "labels", jobLabel) != job.GetName() || text(&o, "status", "state") != "Completed"
+		return o.GetDeletionTimestamp() != nil || text(&o, "spec", "labels", jobLabel) != job.GetName() || text(&o, "status", "state") != "Completed"
 	})
 	slices.SortFunc(own, func(a, b unstructured.Unstructured) int {
 		return parse(text(&b, "status", "snapshotCreatedAt")).Compare(parse(text(&a, "status", "snapshotCreatedAt")))
 	})
 	for i := int(keep); i < len(own); i++ {
-		name := own[i].GetName()
-		if err := s.bucket.Remove(ctx, BackupKey(volume, name)); err != nil {
-			return err
-		}
-		if err := backups.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+		if err := backups.Delete(ctx, own[i].GetName(), metav1.DeleteOptions{}); err != nil {
 			return err
 		}
 	}

@@ -83,7 +83,8 @@ type volume struct {
 	lastAt   time.Time
 	removed  []string // names of replicas that were replaced
 	blocks   []block
-	put      int // of the blocks, in the bucket
+	put      int       // of the blocks, in the bucket
+	filled   time.Time // when a restore from a backup began; zero for others
 }
 
 type replica struct {
@@ -206,6 +207,9 @@ func (s *Sim) step(ctx context.Context) error {
 		return err
 	}
 	for _, v := range s.volumes {
+		if err := s.fill(ctx, v, now); err != nil {
+			return err
+		}
 		s.play(v, now)
 	}
 	for _, name := range s.names() {

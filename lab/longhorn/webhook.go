@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -48,6 +49,8 @@ func (s *Sim) refuse(ctx context.Context, req *admissionv1.AdmissionRequest) str
 		return refuseNode(object)
 	case "nodes DELETE":
 		return s.refuseNodeLoss(old)
+	case "volumes CREATE":
+		return s.refuseVolume(ctx, object)
 	case "volumes UPDATE":
 		if n, _, _ := unstructured.NestedInt64(object.Object, "spec", "numberOfReplicas"); n < 1 || n > 20 {
 			return fmt.Sprintf("the number of replicas must be 1 to 20, not %d", n)
@@ -110,6 +113,24 @@ func (s *Sim) refuseSnapshot(ctx context.Context, o *unstructured.Unstructured) 
 	}
 	if _, err := s.get(ctx, "volumes", name); err != nil {
 		return "the volume cannot be had: " + err.Error()
+	}
+	return ""
+}
+
+// refuseVolume wants a name that Longhorn can use, and a backup that is there.
+func (s *Sim) refuseVolume(ctx context.Context, o *unstructured.Unstructured) string {
+	if len(o.GetName()) > 40 {
+		return "the volume's name is longer than 40 characters"
+	}
+	if text(o, "spec", "fromBackup") == "" {
+		return ""
+	}
+	from, err := url.Parse(text(o, "spec", "fromBackup"))
+	if err != nil {
+		return "fromBackup is no URL"
+	}
+	if _, err := s.get(ctx, "backups", from.Query().Get("backup")); err != nil {
+		return "the backup cannot be had: " + err.Error()
 	}
 	return ""
 }

@@ -20,6 +20,9 @@ func (s *Sim) wishes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropRestored(ctx, volumes.Items); err != nil {
+		return err
+	}
 	there := map[string]bool{}
 	for i := range replicas.Items {
 		there[replicas.Items[i].GetName()] = true
@@ -27,6 +30,7 @@ func (s *Sim) wishes(ctx context.Context) error {
 	for i := range volumes.Items {
 		v := s.volume(volumes.Items[i].GetName())
 		if v == nil {
+			s.adopt(&volumes.Items[i])
 			continue
 		}
 		if n, _, _ := unstructured.NestedInt64(volumes.Items[i].Object, "spec", "numberOfReplicas"); n > 0 {

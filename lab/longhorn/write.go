@@ -92,12 +92,24 @@ func (s *Sim) writeVolume(ctx context.Context, v *volume) error {
 	}); err != nil {
 		return err
 	}
-	if err := s.update(ctx, "engines", engine, map[string]any{"currentState": running, "replicaModeMap": modes, "rebuildStatus": rebuild}); err != nil {
+	restoring := map[string]any{}
+	if part := s.percent(v, time.Now()); part < 100 {
+		for _, r := range v.replicas {
+			restoring[r.address()] = map[string]any{"isRestoring": true, "progress": int64(part), "error": ""}
+		}
+	}
+	if err := s.update(ctx, "engines", engine, map[string]any{"currentState": running, "replicaModeMap": modes, "rebuildStatus": rebuild, "restoreStatus": restoring}); err != nil {
 		return err
 	}
 	scheduled := condition("Scheduled", "True", "", "")
 	if v.short {
 		scheduled = condition("Scheduled", "False", "ReplicaSchedulingFailure", "precheck new replica failed")
+	}
+	if !v.filled.IsZero() { // nobody's yet
+		return s.update(ctx, "volumes", v.seed.Name, map[string]any{
+			"state": state, "robustness": robustness, "currentNodeID": on, "actualSize": v.size / 3, "conditions": []any{scheduled},
+			"restoreInitiated": true, "restoreRequired": !v.seed.Detached, "kubernetesStatus": map[string]any{},
+		})
 	}
 	kind := v.seed.Kind
 	if kind == "Deployment" {

@@ -1,7 +1,7 @@
 package rig
 
 // kwokConfig is how KWOK plays kubelets: a node that is not ready becomes ready
-// (its lease is renewed apart from this), a pod that was placed runs, a Job's pod
+// (its lease is renewed apart from this), a pod that was placed runs, and so does what is put into it to debug it, a Job's pod
 // completes unless it says that it stays, a pod that is deleted goes.
 const kwokConfig = `apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokConfiguration
@@ -73,6 +73,25 @@ spec:
 ---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
+metadata: {name: pod-debug}
+spec:
+  resourceRef: {apiGroup: v1, kind: Pod}
+  selector:
+    matchExpressions:
+    - {key: '.metadata.deletionTimestamp', operator: DoesNotExist}
+    - {key: '.status.phase', operator: In, values: [Running]}
+    - {key: '.spec.ephemeralContainers', operator: Exists}
+    - {key: '.status.ephemeralContainerStatuses', operator: DoesNotExist}
+  next:
+    statusTemplate: |
+      {{ $now := Now }}
+      ephemeralContainerStatuses:
+      {{ range .spec.ephemeralContainers }}
+      - {name: {{ .name | Quote }}, image: {{ .image | Quote }}, imageID: "", ready: false, started: true, restartCount: 0, state: {running: {startedAt: {{ $now | Quote }}}}}
+      {{ end }}
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
 metadata: {name: pod-complete}
 spec:
   resourceRef: {apiGroup: v1, kind: Pod}
@@ -115,7 +134,7 @@ const (
 func (r *Rig) PodLog() string { return r.file(podLog) }
 
 // kwokInside has KWOK serve logs from one file and shells of this machine for every
-// pod: log file and working folder.
+// pod: log file and working folder. Every port of a pod echoes.
 const kwokInside = `---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterLogs
@@ -126,6 +145,11 @@ apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterExec
 metadata: {name: here}
 spec: {execs: [{local: {workDir: %[2]q, envs: [{name: LAB, value: "inside"}]}}]}
+---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: ClusterPortForward
+metadata: {name: echo}
+spec: {forwards: [{command: [cat]}]}
 `
 
 // kwokMetrics has KWOK serve the kubelets' resource metrics, from what pods say

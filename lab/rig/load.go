@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -287,7 +288,32 @@ func shortOfPods(ctx context.Context, c kubernetes.Interface) (short []string, e
 	for _, d := range daemons.Items {
 		check(d.Name, d.Status.NumberReady, d.Status.DesiredNumberScheduled)
 	}
+	// The pods themselves: after an outage of the API their workloads' status is as
+	// old as the outage.
+	if len(short) > 0 {
+		return short, nil
+	}
+	pods, err := c.CoreV1().Pods("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range pods.Items {
+		if p := &pods.Items[i]; !atRest(p) {
+			short = append(short, p.Name)
+		}
+	}
 	return short, nil
+}
+
+// atRest is whether a workload's pod is ready and to stay, or has ended.
+func atRest(p *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(p)
+	if owner == nil || owner.Kind == "Job" || p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+		return true
+	}
+	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func readyPods(ctx context.Context, c kubernetes.Interface) (int, error) {

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/geotop/geotop/lab/longhorn"
 )
@@ -40,6 +41,7 @@ func (r *Rig) startLonghorn(ctx context.Context) error {
 	if err := longhornCRDs.install(ctx, cfg); err != nil {
 		return err
 	}
+	cfg.WarningHandler = rest.NoWarnings{} // about the name of Longhorn's finalizer
 	dyn, err := dynamic.NewForConfig(cfg)
 	if err != nil {
 		return err
@@ -103,7 +105,7 @@ func (r *Rig) startAdmission(ctx context.Context, c kubernetes.Interface, handle
 			Name: "validator.longhorn.io", ClientConfig: admission.WebhookClientConfig{URL: &url, CABundle: r.ca.pem},
 			FailurePolicy: &fail, SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
 			Rules: []admission.RuleWithOperations{
-				{Operations: []admission.OperationType{admission.Create}, Rule: longhornKinds("backups", "snapshots")},
+				{Operations: []admission.OperationType{admission.Create}, Rule: longhornKinds("backups", "snapshots", "volumes")},
 				{Operations: []admission.OperationType{admission.Update}, Rule: longhornKinds("nodes", "volumes")},
 				{Operations: []admission.OperationType{admission.Delete}, Rule: longhornKinds("nodes", "replicas")},
 			},

@@ -24,9 +24,10 @@ import (
 type Term struct {
 	Cmd *exec.Cmd
 
-	pty    *os.File
-	screen *vt.SafeEmulator
-	bytes  atomic.Int64
+	pty     *os.File
+	screen  *vt.SafeEmulator
+	bytes   atomic.Int64
+	drawing sync.Mutex // held while the screen is written to, or read cell by cell
 
 	mu      sync.Mutex
 	raw     []byte
@@ -63,7 +64,9 @@ func (t *Term) read() {
 	for {
 		n, err := t.pty.Read(buf)
 		if n > 0 {
+			t.drawing.Lock()
 			_, _ = t.screen.Write(buf[:n])
+			t.drawing.Unlock()
 			t.bytes.Add(int64(n))
 			t.mu.Lock()
 			t.raw = append(t.raw, buf[:min(n, keepRaw-len(t.raw))]...)
@@ -85,6 +88,8 @@ func (t *Term) read() {
 
 // Screen is what the terminal shows, as text; lines end without spaces.
 func (t *Term) Screen() string {
+	t.drawing.Lock() // the emulator gives its own cells, not copies
+	defer t.drawing.Unlock()
 	var b strings.Builder
 	for y := range t.screen.Height() {
 		var line strings.Builder
@@ -196,7 +201,7 @@ func (t *Term) Close() {
 	select {
 	case <-t.done:
 	default:
-		_ = t.Cmd.Process.Kill()
+		_ = syscall.Kill(-t.Cmd.Process.Pid, syscall.SIGKILL) // with whatever has its terminal
 	}
 	<-t.done
 	_ = t.pty.Close()
