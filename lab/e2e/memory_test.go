@@ -2,17 +2,39 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/geotop/geotop/collectors/objectstore"
+	"github.com/geotop/geotop/collectors/tailnet"
 	"github.com/geotop/geotop/lab/rig"
+	"github.com/geotop/geotop/model"
 )
+
+// calm waits until geotop itself has nothing to say of the lab: volumes, peers and
+// backups too are as they were before whatever the test before did.
+func calm(t *testing.T) {
+	t.Helper()
+	allWell(t)
+	c := reader(t, shared.Kubeconfig("viewer"))
+	e := open(t, c,
+		tailnet.New(tailnet.Config{Transport: tailnet.Unix(shared.TailscaleSocket("moka-1")), PingEvery: 2 * time.Second}),
+		objectstore.New(objectstore.Config{Every: time.Second, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) }}))
+	e.until("calm", func(w *model.World) error {
+		if !w.Settled() || len(w.Volumes) != 4 || len(w.Stores) != 1 || len(w.Peers) == 0 || w.Status != model.OK {
+			return fmt.Errorf("%d volumes, %d stores, %d peers", len(w.Volumes), len(w.Stores), len(w.Peers))
+		}
+		return nil
+	})
+}
 
 // TestStartDuringAnOutage starts geotop when no API server answers: what was is
 // shown, as old, and the tailnet tells which house is dark now.
 func TestStartDuringAnOutage(t *testing.T) {
-	allWell(t)
+	calm(t)
 	env := []string{"XDG_STATE_HOME=" + t.TempDir()}
 	args := []string{"--kubeconfig", shared.Kubeconfig("viewer"), "--tailscale-socket", shared.TailscaleSocket("moka-1")}
 	if out, errs, code := once(t, env, append(args, "--once", "--check")...); code != 0 {
@@ -66,6 +88,7 @@ func TestStartDuringAnOutage(t *testing.T) {
 // No credential of any account of the lab, and no key of its bucket, may be in what
 // geotop keeps, prints or shows.
 func TestNoSecretsAreKept(t *testing.T) {
+	calm(t)
 	dir := t.TempDir()
 	env := []string{"XDG_STATE_HOME=" + dir}
 	args := []string{"--kubeconfig", shared.Kubeconfig("admin"), "-o", "json"}

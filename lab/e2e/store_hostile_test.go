@@ -67,7 +67,10 @@ func TestForeignKeys(t *testing.T) {
 		}
 	}
 	store := objectstore.New(objectstore.Config{Every: time.Second, Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) }})
-	w = open(t, c, elsewhere{store, "s3://" + name + "@us-east-1/"}).until("verified", func(w *model.World) error {
+	w = open(t, reader(t, shared.Kubeconfig("viewer")), elsewhere{store, "s3://" + name + "@us-east-1/"}).until("verified", func(w *model.World) error {
+		if len(w.Volumes) != 4 || len(w.Stores) != 1 {
+			return fmt.Errorf("%d volumes, %d stores", len(w.Volumes), len(w.Stores))
+		}
 		for _, v := range w.Volumes {
 			if v.Backup.State != model.BackupVerified {
 				return fmt.Errorf("%s is %s", v.PVC, v.Backup.State)

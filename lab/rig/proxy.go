@@ -186,17 +186,22 @@ func (p *Proxy) pipe(ctx context.Context, to io.Writer, from io.Reader, count *a
 func (p *Proxy) deliver(ctx context.Context, cancel func(), to io.Writer, wire <-chan chunk, count *atomic.Int64) {
 	defer cancel()
 	for c := range wire {
-		if err := p.pass(ctx, to, c); err != nil {
+		if err := p.hold(ctx, to, c); err != nil {
 			return
 		}
+		// Before it is sent: who has got an answer finds its question counted.
 		count.Add(int64(len(c.data)))
+		if _, err := to.Write(c.data); err != nil {
+			return
+		}
 	}
 }
 
 var errDropped = errors.New("dropped")
 
-// pass holds the chunk as long as the way is slow or hangs, then sends it.
-func (p *Proxy) pass(ctx context.Context, to io.Writer, c chunk) error {
+// hold returns when the chunk may go on: it waits as long as the way is slow or
+// hangs.
+func (p *Proxy) hold(ctx context.Context, to io.Writer, c chunk) error {
 	s := p.get()
 	if s.Bandwidth > 0 {
 		c.at = later(c.at, time.Now().Add(time.Duration(len(c.data))*time.Second/time.Duration(s.Bandwidth)))
@@ -223,8 +228,7 @@ func (p *Proxy) pass(ctx context.Context, to io.Writer, c chunk) error {
 		}
 		return errDropped
 	}
-	_, err := to.Write(c.data)
-	return err
+	return nil
 }
 
 func later(a, b time.Time) time.Time {
