@@ -27,7 +27,7 @@ const (
 	Backups      Action = "pane.backups"
 	Workloads    Action = "pane.workloads"
 	Pods         Action = "pane.pods"
-	Events       Action = "pane.events"
+	Timeline     Action = "pane.timeline"
 	WhatIf       Action = "pane.whatif"
 	NextPane     Action = "pane.next"
 	Previous     Action = "pane.previous"
@@ -127,7 +127,7 @@ func Default() *Map {
 		{Backups, Global, []string{"5"}, "backups", ""},
 		{Workloads, Global, []string{"6"}, "workloads and where they run", ""},
 		{Pods, Global, []string{"7"}, "pods", ""},
-		{Events, Global, []string{"8"}, "events: what went wrong lately", ""},
+		{Timeline, Global, []string{"8"}, "timeline: what happened, newest first", ""},
 		{WhatIf, Global, []string{"9", "x"}, "what if: what breaks when a house goes dark", ""},
 		{Plans, Global, []string{"0"}, "the plan under way, or left; then what was done from here", ""},
 		{Find, Global, []string{":"}, "palette: type what you look for or want done", ""},

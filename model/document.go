@@ -62,6 +62,8 @@ type document struct {
 	Workloads     []*Workload         `json:"workloads"`
 	Pods          []*podJSON          `json:"pods"`
 	Events        []*eventJSON        `json:"events"`
+	Timeline      []*Change           `json:"timeline"` // newest first
+	LookedAt      time.Time           `json:"lookedAt,omitzero"`
 	Controllers   []*Controller       `json:"controllers"`
 	Leases        []*leaseJSON        `json:"leases"`
 	PodSpecs      []*PodSpec          `json:"podSpecs"`
@@ -156,6 +158,8 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Workloads:     list(w.Workloads),
 		Pods:          make([]*podJSON, len(w.Pods)),
 		Events:        make([]*eventJSON, len(w.Events)),
+		Timeline:      list(w.Timeline),
+		LookedAt:      w.LookedAt.UTC(),
 		Controllers:   []*Controller{},
 		Leases:        []*leaseJSON{},
 		PodSpecs:      []*PodSpec{},
@@ -255,7 +259,7 @@ func Read(r io.Reader) (Facts, time.Time, error) {
 	if err := d.check(); err != nil {
 		return Facts{}, time.Time{}, err
 	}
-	f := Facts{}
+	f := Facts{Changes: d.Timeline, LookedAt: d.LookedAt}
 	for _, c := range d.Clusters {
 		f.Clusters = append(f.Clusters, d.cluster(c))
 	}
@@ -304,6 +308,7 @@ func (d *document) holes() []error {
 		holes("nodes", d.Nodes, func(n *Node) bool { return n != nil && n.NodeFact != nil && n.Name != "" }),
 		holes("pods", d.Pods, func(p *podJSON) bool { return p != nil && p.Name != "" }),
 		holes("events", d.Events, func(e *eventJSON) bool { return e != nil && e.Event != nil }),
+		holes("timeline", d.Timeline, func(c *Change) bool { return c != nil }),
 		holes("controllers", d.Controllers, func(c *Controller) bool { return c != nil && c.Name != "" }),
 		holes("leases", d.Leases, func(l *leaseJSON) bool { return l != nil }),
 		holes("tailnets", d.Tailnets, func(t *Tailnet) bool { return t != nil }),

@@ -19,6 +19,10 @@ type Facts struct {
 	Tailnets []TailnetFacts
 	Stores   []StoreFacts
 	Ways     []WayFacts
+	// Changes are what was recorded to have changed, in any order.
+	Changes []*Change
+	// LookedAt is when somebody last looked at a screen, before this start.
+	LookedAt time.Time
 }
 
 // ClusterFacts is what is known of one cluster.
@@ -77,6 +81,8 @@ type World struct {
 	Links     []*Link     // by site
 	Volumes   []*Volume   // by namespace and claim
 	Events    []*Event    // newest first
+	Timeline  []*Change   // newest first: what was recorded, and what the present states tell of the past
+	LookedAt  time.Time   // when somebody last looked at a screen, before this start; zero when never
 
 	PersistentVolumes []*PersistentVolume
 
@@ -161,6 +167,8 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		w.Sources = append(w.Sources, s.Source)
 	}
 	w.judgeVolumes()
+	w.addTimeline(f.Changes)
+	w.LookedAt = f.LookedAt
 	w.judge()
 	return w
 }
@@ -400,6 +408,7 @@ func (w *World) InSite(site string) *World {
 	}
 	in.Links = keep(w.Links, func(l *Link) bool { return l.From == site || l.To == site })
 	in.Events = keep(w.Events, func(e *Event) bool { return w.EventSite(e) == site })
+	in.Timeline = keep(w.Timeline, func(c *Change) bool { return c.Site == site })
 	in.Reasons = keep(w.Reasons, func(r Reason) bool { return r.Site == site || r.Site == "" })
 	in.Status = OK
 	for _, r := range in.Reasons {

@@ -47,6 +47,8 @@ type Config struct {
 	// its ports. Logs begins to read logs. Nil where there are no containers.
 	Enter func(command, namespace, pod string, args ...string) *exec.Cmd
 	Logs  func(ask LogAsk) Lines
+	// Looked is told of every key: somebody looks. It may be nil.
+	Looked func()
 	// YAML gives an object as the API has it now; nil where there is none.
 	YAML func(ctx context.Context, o view.Object) ([]string, error)
 }
@@ -206,6 +208,9 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 		cmd = a.typeFilter(msg)
 	case tea.KeyPressMsg:
+		if a.cfg.Looked != nil {
+			a.cfg.Looked()
+		}
 		cmd = a.press(msg)
 	default:
 		return a, nil

@@ -120,7 +120,7 @@ var sizes = [][2]int{{40, 16}, {46, 19}, {80, 24}, {120, 12}, {200, 50}}
 
 func TestGoldenPanes(t *testing.T) {
 	panes := map[string][]string{
-		"sites": {}, "nodes": {"2"}, "tailnet": {"3"}, "peer-details": {"3", "d"}, "volumes": {"4"}, "volume-details": {"4", "d"}, "backups": {"5"}, "workloads": {"6"}, "pods": {"7"}, "events": {"8"}, "whatif": {"9"}, "whatif-details": {"9", "d"},
+		"sites": {}, "nodes": {"2"}, "tailnet": {"3"}, "peer-details": {"3", "d"}, "volumes": {"4"}, "volume-details": {"4", "d"}, "backups": {"5"}, "workloads": {"6"}, "pods": {"7"}, "timeline": {"8"}, "whatif": {"9"}, "whatif-details": {"9", "d"},
 		"site-nodes": {"enter"}, "node-details": {"2", "d"}, "help": {"?"},
 	}
 	for name, keys := range panes {

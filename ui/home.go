@@ -35,7 +35,7 @@ func (a *App) drawHome(width, height int) []string {
 		lines = append(lines, "")
 		lines = append(lines, a.drawNeeds(left, room)...)
 	}
-	if room := height - len(lines) - 1; room >= 4 && len(a.world.Events) > 0 && !a.world.Awaits(model.SourceEvents, model.SourceNodeEvents) {
+	if room := height - len(lines) - 1; room >= 4 && len(a.world.Events)+len(a.world.Timeline) > 0 && !a.world.Awaits(model.SourceEvents, model.SourceNodeEvents) {
 		lines = append(lines, "")
 		lines = append(lines, a.drawLately(left, room)...)
 	}
@@ -79,13 +79,17 @@ func (a *App) drawNeeds(width, height int) []string {
 
 func (a *App) more(n int) string { return a.theme.Paint(themes.Dim, fmt.Sprintf("and %d more", n)) }
 
-// lately is how many of the newest events the home screen shows at most.
+// lately is how much of the timeline the home screen shows at most.
 const lately = 8
 
-// drawLately lists the newest events where there is room left.
+// drawLately begins the timeline where there is room left.
 func (a *App) drawLately(width, height int) []string {
-	layout, cells := table(a.world, view.Events(), width, min(lately, height-1))
+	layout, cells := table(a.world, view.Timeline(), width, min(lately, height-1))
 	lines := []string{a.theme.Paint(themes.Title, "Lately")}
+	if n := view.Unseen(a.world); n > 0 {
+		since := fmt.Sprintf("  %d since you last looked, %s ago (*)", n, model.Ago(a.world.At.Sub(a.world.LookedAt)))
+		lines[0] += a.theme.Paint(themes.Accent, text.Cut(since, width-len("Lately")))
+	}
 	for _, c := range cells {
 		lines = append(lines, layout.Row(a.theme, layout.Pick(c), true))
 	}

@@ -53,7 +53,7 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		return a.back()
 	case keymap.Help:
 		a.push(newHelp(a.cfg.Keys))
-	case keymap.Sites, keymap.Nodes, keymap.Tailnet, keymap.Volumes, keymap.Backups, keymap.Workloads, keymap.Pods, keymap.Events:
+	case keymap.Sites, keymap.Nodes, keymap.Tailnet, keymap.Volumes, keymap.Backups, keymap.Workloads, keymap.Pods, keymap.Timeline:
 		a.show(paneName(action))
 	case keymap.WhatIf:
 		a.showWhatIf()
@@ -84,7 +84,7 @@ var paneOf = []struct {
 	action keymap.Action
 	list   string
 }{
-	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Tailnet, "tailnet"}, {keymap.Volumes, "volumes"}, {keymap.Backups, "backups"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Events, "events"}, {keymap.WhatIf, "whatif"},
+	{keymap.Sites, "sites"}, {keymap.Nodes, "nodes"}, {keymap.Tailnet, "tailnet"}, {keymap.Volumes, "volumes"}, {keymap.Backups, "backups"}, {keymap.Workloads, "workloads"}, {keymap.Pods, "pods"}, {keymap.Timeline, "timeline"}, {keymap.WhatIf, "whatif"},
 }
 
 func paneName(action keymap.Action) string {

@@ -95,7 +95,7 @@ type Rows interface {
 
 // Lists gives all lists in the order of their panes.
 func Lists() []List {
-	return []List{Sites(), Nodes(), Peers(), Volumes(), Backups(), Workloads(), Pods(), Events(), WhatIf()}
+	return []List{Sites(), Nodes(), Peers(), Volumes(), Backups(), Workloads(), Pods(), Timeline(), WhatIf()}
 }
 
 // column is one column of a list of T.

@@ -72,7 +72,8 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	cfg := ui.Config{
 		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
 		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery,
-		Lose: func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
+		Looked: src.looked,
+		Lose:   func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
 	}
 	plans := func() {}
 	if src.api != nil {

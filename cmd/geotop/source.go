@@ -36,6 +36,7 @@ type source struct {
 	judge   *judge
 	api     actions.API     // nil where nothing can be changed
 	pods    *kube.Collector // the way into pods; nil where there are none to go into
+	looked  func()          // tells that somebody looks; nil where that is of no use
 	changed <-chan struct{}
 	world   func() *model.World
 }
@@ -70,7 +71,8 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, f.remember(name, cfg.Host), f.tries()}, opt)
+		past, events := f.remember(name, cfg.Host)
+		return live(parts{kube.Config{Name: name, Rest: cfg, Also: f.others, Now: time.Now}, f.tailnet(), ways, store, past, events, f.tries()}, opt)
 	}
 }
 
@@ -97,14 +99,16 @@ func (f *flags) tries() int {
 	return 0
 }
 
-// remember opens what is known of the cluster from before; nil when nothing is kept.
-func (f *flags) remember(cluster, server string) *memory.Memory {
+// remember opens what is known of the cluster from before; past is nil when nothing
+// is kept.
+func (f *flags) remember(cluster, server string) (past *memory.Memory, events *memory.Timeline) {
 	dir, err := memory.Dir()
 	if err != nil || f.noState {
-		return nil
+		return nil, memory.NewTimeline(time.Now)
 	}
-	m, _ := memory.Open(dir, cluster, server, time.Now) // what cannot be read is as good as none
-	return m
+	past, _ = memory.Open(dir, cluster, server, time.Now) // what cannot be read is as good as none
+	events, _ = memory.OpenTimeline(dir, cluster, server, time.Now)
+	return past, events
 }
 
 // tailnet reads the tailscaled of this machine.
@@ -155,7 +159,8 @@ type parts struct {
 	links   links.Config
 	store   objectstore.Config
 	past    *memory.Memory // nil when nothing is kept
-	tries   int            // see judge
+	events  *memory.Timeline
+	tries   int // see judge
 }
 
 // live collects from a cluster, from the tailnet below it and from its buckets.
@@ -172,13 +177,13 @@ func live(p parts, opt model.Options) (*source, error) {
 	}
 	tail.Now, store.Now, p.links.Now = now, now, now
 	store.Secret = func(ctx context.Context, _, secret string) (map[string][]byte, error) { return c.Secret(ctx, secret) }
-	list := []collectors.Collector{c, tailnet.New(tail), objectstore.New(store), links.New(p.links)}
+	list := []collectors.Collector{c, tailnet.New(tail), objectstore.New(store), links.New(p.links), p.events}
 	if past != nil {
 		list = append(list, past) // the last: it fills in what the others lack
 	}
 	set := collectors.NewSet(list...)
 	judge := &judge{tries: p.tries}
-	return &source{run: set.Run, judge: judge, api: c, pods: c, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
+	return &source{run: set.Run, judge: judge, api: c, pods: c, looked: p.events.Look, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
@@ -190,6 +195,7 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 	s, err := live(parts{
 		kube: cluster, tailnet: tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain},
 		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()},
+		events: memory.NewTimeline(d.Now),
 	}, opt)
 	if err != nil {
 		return nil, err

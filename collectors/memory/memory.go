@@ -34,7 +34,7 @@ const (
 	leisure   = 1000
 	maxBytes  = 32 << 20 // of a file, compressed
 	maxPlain  = 512 << 20
-	maxStates = 20 // files kept, the newest
+	maxStates = 20 // files kept of each sort, the newest
 	maxPods   = 5000
 )
 
@@ -66,14 +66,7 @@ func Dir() (string, error) {
 // kubeconfig. Nothing remembered, or nothing that can be read, is no failure:
 // the Memory then starts empty and err says why, for whoever wants to know.
 func Open(dir, cluster, server string, now func() time.Time) (m *Memory, err error) {
-	sum := sha256.Sum256([]byte(cluster + "\x00" + server))
-	name := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(cluster))
-	m = &Memory{path: filepath.Join(dir, name[:min(len(name), 40)]+"-"+hex.EncodeToString(sum[:6])+".json.gz"), now: now}
+	m = &Memory{path: file(dir, cluster, server) + stateSuffix, now: now}
 	m.before, err = read(m.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -81,21 +74,48 @@ func Open(dir, cluster, server string, now func() time.Time) (m *Memory, err err
 	return m, err
 }
 
+// Files are told apart by what they end in.
+const (
+	stateSuffix    = ".json.gz"
+	timelineSuffix = ".timeline.gz"
+)
+
+// file is what the names of a cluster's files begin with.
+func file(dir, cluster, server string) string {
+	sum := sha256.Sum256([]byte(cluster + "\x00" + server))
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(cluster))
+	return filepath.Join(dir, name[:min(len(name), 40)]+"-"+hex.EncodeToString(sum[:6]))
+}
+
 func read(path string) (model.Facts, error) {
+	var f model.Facts
+	err := unpack(path, func(r io.Reader) (err error) {
+		f, _, err = model.Read(r)
+		return err
+	})
+	return f, err
+}
+
+// unpack has a file read, as far as files of ours go.
+func unpack(path string, into func(io.Reader) error) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return model.Facts{}, err
+		return err
 	}
 	defer file.Close()
 	z, err := gzip.NewReader(file)
-	if err != nil {
-		return model.Facts{}, fmt.Errorf("%s: %w", path, err)
+	if err == nil {
+		err = into(io.LimitReader(z, maxPlain))
 	}
-	f, _, err := model.Read(io.LimitReader(z, maxPlain))
 	if err != nil {
-		return model.Facts{}, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return f, nil
+	return nil
 }
 
 // Servers lists where the cluster's API servers were: host:port.
@@ -180,25 +200,30 @@ func (m *Memory) save() error {
 	if !fresh {
 		return nil
 	}
+	return write(m.path, model.Assemble(facts, m.now(), model.Options{}))
+}
+
+// write puts what is to be kept into its file, compressed.
+func write(path string, what any) error {
 	var b bytes.Buffer
 	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	if err != nil {
 		return err
 	}
-	if err := json.NewEncoder(z).Encode(model.Assemble(facts, m.now(), model.Options{})); err != nil {
+	if err := json.NewEncoder(z).Encode(what); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {
 		return err
 	}
 	if b.Len() > maxBytes {
-		return fmt.Errorf("%s: %d bytes are more than is kept", m.path, b.Len())
+		return fmt.Errorf("%s: %d bytes are more than is kept", path, b.Len())
 	}
-	dir := filepath.Dir(m.path)
+	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := replace(m.path, b.Bytes()); err != nil {
+	if err := replace(path, b.Bytes()); err != nil {
 		return err
 	}
 	return tidy(dir)
@@ -239,7 +264,7 @@ func tidy(dir string) error {
 		path string
 		at   time.Time
 	}
-	states := []state{}
+	kept := map[string][]state{stateSuffix: nil, timelineSuffix: nil}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || e.IsDir() {
@@ -251,13 +276,19 @@ func tidy(dir string) error {
 			if time.Since(info.ModTime()) > time.Hour {
 				_ = os.Remove(path)
 			}
-		case strings.HasSuffix(e.Name(), ".json.gz"):
-			states = append(states, state{path, info.ModTime()})
+		default:
+			for suffix := range kept {
+				if strings.HasSuffix(e.Name(), suffix) {
+					kept[suffix] = append(kept[suffix], state{path, info.ModTime()})
+				}
+			}
 		}
 	}
-	slices.SortFunc(states, func(a, b state) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.path, b.path)) })
-	for _, s := range states[min(len(states), maxStates):] {
-		_ = os.Remove(s.path)
+	for _, states := range kept {
+		slices.SortFunc(states, func(a, b state) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.path, b.path)) })
+		for _, s := range states[min(len(states), maxStates):] {
+			_ = os.Remove(s.path)
+		}
 	}
 	return nil
 }

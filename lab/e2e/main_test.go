@@ -72,7 +72,7 @@ func setUp(dir string) error {
 }
 
 // patience bounds every wait; none is expected to take so long.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()

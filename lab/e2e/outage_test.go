@@ -28,7 +28,10 @@ func carry(t *testing.T, e *eye, plan func(*model.World, string) (*model.Plan, e
 	r := runner(admin(t), e)
 	r.Tell = func(now *model.Plan) { p = now }
 	if err := r.Run(within(t, 2*patience), p, nil); err != nil {
-		t.Fatalf("%s: %v", p.Title, err)
+		for i, s := range p.Steps {
+			t.Logf("step %d %s: %s; %s", i+1, s.State, s.Text, s.Note)
+		}
+		t.Fatalf("%s: %v\n%s", p.Title, err, describe(e.world()))
 	}
 	return p
 }
