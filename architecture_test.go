@@ -18,6 +18,7 @@ const module = "github.com/geotop/geotop/"
 var allowed = map[string][]string{
 	"model":                  {},
 	"text":                   {},
+	"geo":                    {},
 	"themes":                 {},
 	"keymap":                 {},
 	"actions":                {"model", "survive", "text"},
@@ -33,7 +34,7 @@ var allowed = map[string][]string{
 	"survive":                {"model"},
 	"view":                   {"model", "text", "themes"},
 	"output":                 {"model", "text", "themes", "view"},
-	"ui":                     {"actions", "keymap", "model", "text", "themes", "view"},
+	"ui":                     {"actions", "geo", "keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
 	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "session", "survive", "text", "themes", "ui", "view"},
 }

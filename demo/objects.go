@@ -77,11 +77,17 @@ func (s *sim) nodeLabels(m *machine) map[string]string {
 	return m.labels
 }
 
+// places are where the demo's houses are: villages of Mauritius.
+var places = map[string]string{"curepipe": "-20.3188,57.5263", "flacq": "-20.1897,57.7144", "moka": "-20.2290,57.4960"}
+
 func nodeAnnotations(m *machine) map[string]string {
 	a := map[string]string{
 		"flannel.alpha.coreos.com/backend-type": "vxlan", "flannel.alpha.coreos.com/public-ip": m.address(),
 		"flannel.alpha.coreos.com/public-ip-overwrite": m.address(), "k3s.io/hostname": m.name, "k3s.io/internal-ip": m.address(),
 		"k3s.io/node-args": `["agent","--flannel-iface","tailscale0"]`,
+	}
+	if at := places[m.site]; at != "" {
+		a["geotop.io/location"] = at
 	}
 	if m.server {
 		a["k3s.io/node-args"] = `["server","--flannel-iface","tailscale0","--etcd-expose-metrics"]`

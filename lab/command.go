@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/geotop/geotop/lab/coast"
 	"github.com/geotop/geotop/lab/rig"
 )
 
@@ -26,9 +27,25 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
-	cmd.AddCommand(newUp(), newBuild(), newBench(), newSoak(), newDrill(), newPictures(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(), newEtcd(),
+	cmd.AddCommand(newUp(), newBuild(), newBench(), newSoak(), newDrill(), newPictures(), newCoast(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(), newEtcd(),
 		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
 	return cmd
+}
+
+func newCoast() *cobra.Command {
+	return &cobra.Command{Use: "coast FILE", Short: "pack Natural Earth's ne_10m_coastline (GeoJSON) as geotop's map has it, to stdout", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		b, err := coast.Pack(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		_, err = cmd.OutOrStdout().Write(b)
+		return err
+	}}
 }
 
 func newUp() *cobra.Command {

@@ -97,7 +97,7 @@ func (w *World) standing() standing {
 		s.peers(w)
 		s.links(w)
 	}
-	if w.current(SourcePods) {
+	if w.current(SourcePods) && w.controllersKnown() {
 		s.workloads(w)
 		for _, k := range ControllerKinds {
 			if k.Kind != "Job" && k.Kind != "ReplicaSet" && w.current(k.Source) {
@@ -105,7 +105,7 @@ func (w *World) standing() standing {
 			}
 		}
 	}
-	if w.current(SourceVolumes) {
+	if w.current(SourceVolumes) && w.current(SourceReplicas) && w.current(SourceEngines) {
 		s.volumes(w)
 		s.whole["Volume"] = true
 	}
@@ -126,6 +126,17 @@ func (w *World) current(name string) bool {
 		}
 	}
 	return there
+}
+
+// controllersKnown reports whether every kind of workload was heard of: without, pods
+// are without owners.
+func (w *World) controllersKnown() bool {
+	for _, k := range ControllerKinds {
+		if w.Awaits(k.Source) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *standing) add(c Change) { s.states = append(s.states, c) }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -81,6 +83,9 @@ type Site struct {
 	Requested     Resources  `json:"requested"`
 	Usage         *Usage     `json:"usage"` // sum of its measured nodes; null when none was
 	Problems      []string   `json:"problems"`
+	// Location is where the house is, as LocationAnnotation of its nodes says; null
+	// where none does.
+	Location *Location `json:"location"`
 
 	counts nodeCounts
 }
@@ -88,6 +93,27 @@ type Site struct {
 // nodeCounts counts nodes by state, and machines by what the tailnet says
 // of them: judged at all, answering, out of reach, and answering although the node is gone.
 type nodeCounts struct{ silent, notReady, unreachable, problems, peers, answering, peersGone, ghosts int }
+
+// LocationAnnotation tells on a node where its house is: "latitude,longitude" in
+// degrees, north and east positive.
+const LocationAnnotation = "geotop.io/location"
+
+// Location is a place on Earth, in degrees.
+type Location struct {
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+}
+
+// parseLocation reads a LocationAnnotation; nil when it makes no sense.
+func parseLocation(s string) *Location {
+	lat, lon, found := strings.Cut(s, ",")
+	north, err1 := strconv.ParseFloat(strings.TrimSpace(lat), 64)
+	east, err2 := strconv.ParseFloat(strings.TrimSpace(lon), 64)
+	if !found || err1 != nil || err2 != nil || !(north >= -90 && north <= 90 && east >= -180 && east <= 180) { // NaN is neither
+		return nil
+	}
+	return &Location{north, east}
+}
 
 // Severity ranks the site's status.
 func (s *Site) Severity() Severity {
@@ -326,6 +352,9 @@ func gatherSites(nodes []*Node) []*Site {
 			sites = append(sites, s)
 		}
 		s.add(n)
+		if s.Location == nil {
+			s.Location = parseLocation(n.Annotations[LocationAnnotation])
+		}
 	}
 	slices.SortFunc(sites, func(a, b *Site) int {
 		if (a.Name == UnknownSite) != (b.Name == UnknownSite) {

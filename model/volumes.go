@@ -130,6 +130,10 @@ func (w *World) volumeUser(v *Volume) string {
 // often there should be one.
 const oldBackup = 48 * time.Hour
 
+// longWait is from when on a backup that does not begin is worth a look: Longhorn
+// gives its snapshot some seven minutes.
+const longWait = 15 * time.Minute
+
 // judgeVolumes sets severity and problems of every volume.
 func (w *World) judgeVolumes() {
 	houses := 0
@@ -144,6 +148,9 @@ func (w *World) judgeVolumes() {
 		}
 		w.judgeCopies(v, houses)
 		w.judgeBackup(v)
+		if b := v.Running; b != nil && b.State != "InProgress" && w.At.Sub(b.Created) > longWait {
+			v.problem(Warning, "a backup has waited to begin for "+Ago(w.At.Sub(b.Created))+": "+b.Name)
+		}
 		if v.Snapshots != nil && v.Snapshots.Count >= manySnapshots {
 			v.problem(Warning, fmt.Sprintf("%d snapshots: Longhorn makes no more at 250, and no backups either", v.Snapshots.Count))
 		}

@@ -102,6 +102,12 @@ func TestVolumes(t *testing.T) {
 		"failed backup": {func(_ *builder, f *LonghornFacts, _ *VolumeFact) {
 			f.Backups.Items = append(f.Backups.Items, &Backup{Cluster: "test", Name: "x", Volume: "pvc-data", State: "Error", Error: "no space", Created: ago(time.Hour)})
 		}, Warning, 3, "failed: no space"},
+		"waiting backup": {func(_ *builder, f *LonghornFacts, _ *VolumeFact) {
+			f.Backups.Items = append(f.Backups.Items, &Backup{Cluster: "test", Name: "x", Volume: "pvc-data", State: "Pending", Created: ago(20 * time.Minute)})
+		}, Warning, 3, "has waited to begin for 20m"},
+		"backup that is slow": {func(_ *builder, f *LonghornFacts, _ *VolumeFact) {
+			f.Backups.Items = append(f.Backups.Items, &Backup{Cluster: "test", Name: "x", Volume: "pvc-data", State: "InProgress", Created: ago(5 * time.Hour)})
+		}, OK, 3, ""},
 		"an older failure": {func(_ *builder, f *LonghornFacts, _ *VolumeFact) {
 			f.Backups.Items = append(f.Backups.Items, &Backup{Cluster: "test", Name: "x", Volume: "pvc-data", State: "Error", Created: ago(40 * time.Hour)})
 		}, OK, 3, ""},

@@ -39,6 +39,9 @@ func (a *App) drawHome(width, height int) []string {
 		lines = append(lines, "")
 		lines = append(lines, a.drawLately(left, room)...)
 	}
+	if room := height - len(lines) - 1; side > 0 && room >= mapHeight && left >= mapWidth && hasMap(a.world) {
+		lines = append(append(lines, ""), a.drawMap(left, min(room, mapMost))...)
+	}
 	if side == 0 {
 		return lines
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -87,6 +88,19 @@ func newestBackup(t *testing.T, volume string) (newest *unstructured.Unstructure
 // dropSnapshots deletes those that geotop had made.
 func dropSnapshots(t *testing.T) {
 	t.Helper()
+	// A backup that waits for one of them would wait for ever.
+	backups, err := custom(t, "backups").List(within(t, patience), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range backups.Items {
+		if state, _, _ := unstructured.NestedString(b.Object, "status", "state"); state == "Completed" || !strings.HasPrefix(b.GetName(), "backup-") {
+			continue
+		}
+		if err := custom(t, "backups").Delete(within(t, patience), b.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			t.Fatal(err)
+		}
+	}
 	list, err := custom(t, "snapshots").List(within(t, patience), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -49,6 +49,10 @@ func (s *Sim) backups(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// snapshotPatience stands for the five tries after which Longhorn (from 1.8 on) calls
+// a Backup failed for good.
+const snapshotPatience = 15 * time.Second
+
 // backup moves one Backup on by a step.
 func (s *Sim) backup(ctx context.Context, o *unstructured.Unstructured, taken map[string]time.Time, now time.Time) error {
 	name, state := o.GetName(), text(o, "status", "state")
@@ -73,6 +77,8 @@ func (s *Sim) backup(ctx context.Context, o *unstructured.Unstructured, taken ma
 		return fail("cannot find the volume")
 	case s.bucket == nil:
 		return fail("backup target default is not available")
+	case !ready && age > snapshotPatience:
+		return fail("snapshot " + text(o, "spec", "snapshotName") + " is not ready")
 	case !ready:
 		return s.update(ctx, "backups", name, map[string]any{"state": "Pending", "messages": map[string]any{"info": "waiting for the snapshot to be ready"}})
 	case age < s.clock.Load().Backup:

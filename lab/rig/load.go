@@ -245,9 +245,6 @@ func (r *Rig) waitPods(ctx context.Context, c kubernetes.Interface, want int) er
 // the pods it wants, ready.
 func (r *Rig) WaitWorkloads(ctx context.Context, c kubernetes.Interface) error {
 	for {
-		if err := r.startScheduler(); err != nil {
-			return err
-		}
 		short, err := shortOfPods(ctx, c)
 		if err == nil && len(short) == 0 {
 			return nil

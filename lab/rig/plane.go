@@ -45,16 +45,28 @@ func (r *Rig) startPlane(ctx context.Context) error {
 	return r.startScheduler()
 }
 
-// startScheduler starts it, or again: it ends itself when it finds its own cache wrong,
-// as objects that make no sense can have it do, and in a cluster it would be restarted.
+// restartAfter keeps what cannot start now, for want of an API, from being started
+// over and over.
+const restartAfter = 500 * time.Millisecond
+
+// startScheduler starts it, and again whenever it ends by itself: it does when it finds
+// its own cache wrong, as after an outage of the API, and in a cluster its kubelet
+// would start it again.
 func (r *Rig) startScheduler() error {
-	if c := r.component("kube-scheduler"); c != nil && c.Up() {
-		return nil
-	}
-	_, err := r.launch("kube-scheduler", "", r.bin["kube-scheduler"],
+	c, err := r.launch("kube-scheduler", "", r.bin["kube-scheduler"],
 		"--config="+r.file("scheduler.yaml"), "--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(r.ports["scheduler"]), "--cert-dir="+r.file("scheduler"),
 		"--authentication-kubeconfig="+r.Kubeconfig("admin"), "--authorization-kubeconfig="+r.Kubeconfig("admin"))
-	return err
+	if err != nil {
+		return err
+	}
+	go func() {
+		<-c.done
+		time.Sleep(restartAfter)
+		if !r.ending.Load() {
+			_ = r.startScheduler()
+		}
+	}()
+	return nil
 }
 
 func (r *Rig) startControllers() error {

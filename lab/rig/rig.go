@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,8 @@ type Rig struct {
 	ends       []func() // stop what runs in this process
 	longhorn   *longhorn.Sim
 	bucketKey  string // of the object store
+
+	ending atomic.Bool // what ends is to end
 }
 
 // Up brings a rig up: all components answer, all nodes are ready, all pods
@@ -243,6 +246,7 @@ func (r *Rig) CloseProxy(p *Proxy) {
 
 // Down stops everything the rig started, its clients first, and removes its folder.
 func (r *Rig) Down() {
+	r.ending.Store(true)
 	r.mu.Lock()
 	ends := r.ends
 	r.mu.Unlock()
