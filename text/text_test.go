@@ -120,3 +120,29 @@ func TestFoldKeepsEverything(t *testing.T) {
 		}
 	}
 }
+
+func TestASCII(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                "",
+		"plain":                           "plain",
+		"● ok … x":                        "* ok ~ x",
+		"\x1b[1;38;5;78m●\x1b[m moka":     "\x1b[1;38;5;78m*\x1b[m moka",
+		"é世🏠e\u0301":                      "?????e",
+		"⢀⡠⠃":                             "...",
+		"━━──  26%\n● a\n":                "==--  26%\n* a\n",
+		"e\u0301tude ok \u200b\u200dzero": "etude ok zero",
+	} {
+		got := ASCII(in)
+		if got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+		if Width(got) != Width(in) {
+			t.Errorf("%q is %d cells wide, %q %d", in, Width(in), got, Width(got))
+		}
+	}
+	for _, broken := range []string{"\xff\xfe", "a\xc3", "\xe2\x97x"} {
+		if got := ASCII(broken); strings.ContainsFunc(got, func(r rune) bool { return r > '~' }) {
+			t.Errorf("%q became %q", broken, got)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package themes
 
 import (
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -83,4 +85,110 @@ func TestBadPalettes(t *testing.T) {
 	if _, err := Load("neon"); err == nil || !strings.Contains(err.Error(), "high-contrast") {
 		t.Errorf("an unknown theme's error must list the known: %v", err)
 	}
+}
+
+// Backgrounds that terminals of each sort come with: the darkest and the lightest
+// theme of a kind must do on both ends.
+var backgrounds = map[string][]string{
+	"dark":          {"#000000", "#1e1e1e", "#282a36"},
+	"cvd":           {"#000000", "#1e1e1e", "#282a36"},
+	"light":         {"#ffffff", "#fdf6e3"},
+	"high-contrast": {"#000000", "#1e1e1e"},
+}
+
+// TestContrast holds every colour that carries text against the backgrounds it is made
+// for, as WCAG 2 counts it: 4.5 to 1, and 7 to 1 where contrast is the point. Rules and
+// the empty part of gauges carry none.
+func TestContrast(t *testing.T) {
+	for name, behind := range backgrounds {
+		want := 4.5
+		if name == "high-contrast" {
+			want = 7
+		}
+		th, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, seq := range th.start {
+			token := Token(i)
+			if token == Track || token == Rule {
+				continue
+			}
+			if strings.Contains(seq, "\x1b[2") || strings.Contains(seq, ";2;38") {
+				t.Errorf("%s: %v is faint, and nobody knows how faint", name, token)
+			}
+			fg, coloured := foreground(t, seq)
+			if !coloured {
+				continue // the terminal's own
+			}
+			for _, b := range behind {
+				bg, _ := foreground(t, mustColour(t, b))
+				if got := contrast(fg, bg); got < want {
+					t.Errorf("%s: %v on %s has a contrast of %.1f to 1", name, token, b, got)
+				}
+			}
+		}
+	}
+}
+
+func mustColour(t *testing.T, hex string) string {
+	t.Helper()
+	c, err := colour(hex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "\x1b[" + c + "m"
+}
+
+// foreground reads the colour out of a style's escape sequence.
+func foreground(t *testing.T, seq string) (rgb [3]float64, coloured bool) {
+	t.Helper()
+	if _, after, found := strings.Cut(seq, "38;2;"); found {
+		if _, err := fmt.Sscanf(after, "%g;%g;%gm", &rgb[0], &rgb[1], &rgb[2]); err != nil {
+			t.Fatal(seq, err)
+		}
+		return rgb, true
+	}
+	_, after, found := strings.Cut(seq, "38;5;")
+	if !found {
+		return rgb, false
+	}
+	n := 0
+	if _, err := fmt.Sscanf(after, "%dm", &n); err != nil {
+		t.Fatal(seq, err)
+	}
+	switch {
+	case n < 16:
+		t.Errorf("%q: colour %d is the terminal's own, of no known contrast", seq, n)
+	case n >= 232: // greys
+		for i := range rgb {
+			rgb[i] = float64(8 + 10*(n-232))
+		}
+	default: // a cube of six steps
+		for i, step := range []int{36, 6, 1} {
+			if at := (n - 16) / step % 6; at > 0 {
+				rgb[i] = float64(55 + 40*at)
+			}
+		}
+	}
+	return rgb, true
+}
+
+// contrast is WCAG 2's ratio of relative luminances.
+func contrast(a, b [3]float64) float64 {
+	la, lb := luminance(a), luminance(b)
+	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
+}
+
+func luminance(rgb [3]float64) (l float64) {
+	for i, part := range []float64{0.2126, 0.7152, 0.0722} {
+		c := rgb[i] / 255
+		if c <= 0.04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+0.055)/1.055, 2.4)
+		}
+		l += part * c
+	}
+	return l
 }

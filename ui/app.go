@@ -39,6 +39,7 @@ type Config struct {
 	Write   bool          // changes to the cluster are allowed from the start
 	Gate    time.Duration // least time between two frames nobody asked for
 	NoQuery bool          // send no questions to the terminal
+	ASCII   bool          // draw with nothing else
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
 	// Actor carries out changes; nil where nothing can be changed.

@@ -371,7 +371,8 @@ func hostile() *model.World {
 		f.Pods.Items = append(f.Pods.Items, &model.Pod{Cluster: f.Name, Namespace: "ns" + evil, Name: "pod" + name, UID: name, Node: name, Status: "Crash" + evil, Message: evil, Containers: 1})
 	}
 	f.Events = []model.Section[model.Event]{{Source: ok(model.SourceEvents), Items: []*model.Event{{Cluster: f.Name, UID: "e", Kind: "Pod" + evil, Object: evil, Type: "Warning", Reason: evil, Message: evil, Last: at}}}}
-	return model.Assemble(model.Facts{Clusters: []model.ClusterFacts{f}}, at, model.Options{SiteLabels: model.SiteLabels})
+	changes := []*model.Change{{At: at, Cluster: f.Name, Site: site, Kind: "Node" + evil, Name: evil, Namespace: evil, Aspect: model.AspectState, Was: evil, Now: evil, Why: evil}}
+	return model.Assemble(model.Facts{Clusters: []model.ClusterFacts{f}, Changes: changes, LookedAt: at.Add(-time.Hour)}, at, model.Options{SiteLabels: model.SiteLabels})
 }
 
 // escapes reports anything but text and styles of our own in the frame.
@@ -404,38 +405,67 @@ func FuzzScreens(f *testing.F) {
 		f.Add(seed, uint8(seed*11), uint8(seed*7))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, width, height uint8) {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		worlds := []*model.World{worldOf(t, dark), hostile(), worldOf(t, moment{"weak", 0}), nil, sourceState(t, model.SourceForbidden, "no", false)}
-		a := open(t, worlds[rng.IntN(len(worlds))], int(width), int(height))
-		a.cfg.Actor, a.write = &fakeActor{}, rng.IntN(3) > 0
-		a.cfg.Logs = func(ask LogAsk) Lines { return &said{ask: ask} }
-		a.cfg.Enter = func(string, string, string, ...string) *exec.Cmd { return exec.Command("true") }
+		u := newUser(t, seed, dark, moment{"weak", 0})
+		u.app.Update(tea.WindowSizeMsg{Width: int(width), Height: int(height)})
 		for range 60 {
-			switch rng.IntN(12) {
-			case 0:
-				a.Update(tea.WindowSizeMsg{Width: rng.IntN(260), Height: rng.IntN(90)})
-			case 1:
-				if w := worlds[rng.IntN(len(worlds))]; w != nil {
-					a.Update(worldMsg{w})
-				}
-			case 2:
-				a.Update(armMsg{})
-			case 3, 4:
-				a.happen(rng)
-			default:
-				press(a, everyKey[rng.IntN(len(everyKey))])
-			}
-			if err := fits(a); err != nil {
-				t.Fatal(err)
-			}
-			if err := escapes(a.frame); err != nil {
-				t.Fatalf("%v in\n%q", err, a.frame)
-			}
-			if a.world != nil && a.height >= 2 && a.width >= 6 && a.filter == nil && a.note == "" && a.question == nil && a.typed == nil && !strings.Contains(frame(a), "q ") && (a.palette == nil || !strings.Contains(frame(a), "Esc leave")) {
-				t.Fatalf("%dx%d does not say how to leave:\n%s", a.width, a.height, frame(a))
-			}
+			u.step()
 		}
 	})
+}
+
+// user presses keys and resizes at random, while the world goes on.
+type user struct {
+	t      *testing.T
+	rng    *rand.Rand
+	worlds []*model.World
+	app    *App
+}
+
+func newUser(t *testing.T, seed uint64, scenarios ...moment) *user {
+	t.Helper()
+	u := &user{t: t, rng: rand.New(rand.NewPCG(seed, 1)), worlds: []*model.World{hostile(), nil, sourceState(t, model.SourceForbidden, "no", false)}}
+	for _, m := range scenarios {
+		u.worlds = append(u.worlds, worldOf(t, m))
+	}
+	a := open(t, u.worlds[u.rng.IntN(len(u.worlds))], 80, 24)
+	a.cfg.Actor, a.write = &fakeActor{}, u.rng.IntN(3) > 0
+	a.cfg.ASCII = u.rng.IntN(4) == 0
+	a.cfg.Logs = func(ask LogAsk) Lines { return &said{ask: ask} }
+	a.cfg.Enter = func(string, string, string, ...string) *exec.Cmd { return exec.Command("true") }
+	u.app = a
+	return u
+}
+
+// step does one thing and looks at what is drawn then.
+func (u *user) step() {
+	u.t.Helper()
+	a, rng := u.app, u.rng
+	switch rng.IntN(12) {
+	case 0:
+		a.Update(tea.WindowSizeMsg{Width: rng.IntN(260), Height: rng.IntN(90)})
+	case 1:
+		if w := u.worlds[rng.IntN(len(u.worlds))]; w != nil {
+			a.Update(worldMsg{w})
+		}
+	case 2:
+		a.Update(armMsg{})
+	case 3, 4:
+		a.happen(rng)
+	default:
+		press(a, everyKey[rng.IntN(len(everyKey))])
+	}
+	if err := fits(a); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := escapes(a.frame); err != nil {
+		u.t.Fatalf("%v in\n%q", err, a.frame)
+	}
+	if a.world == nil || a.height < 2 || a.width < 6 || a.filter != nil || a.note != "" || a.question != nil || a.typed != nil {
+		return
+	}
+	if words := frame(a); !strings.Contains(words, "q ") && (a.palette == nil || !strings.Contains(words, "Esc leave")) {
+		u.t.Fatalf("%dx%d does not say how to leave:\n%s", a.width, a.height, words)
+	}
 }
 
 func TestTinyTerminalTellsTheWorst(t *testing.T) {

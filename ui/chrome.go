@@ -28,6 +28,9 @@ func (a *App) redraw() {
 	default:
 		a.frame = a.drawFull()
 	}
+	if a.cfg.ASCII {
+		a.frame = text.ASCII(a.frame)
+	}
 }
 
 // drawTiny is the worst state and how to leave.
@@ -378,6 +381,14 @@ func (a *App) useful(action keymap.Action) bool {
 	return !choosy || a.question != nil || s.offers(a, action)
 }
 
+// keyName is how a key is called on the screen.
+func (a *App) keyName(key string) string {
+	if name := keymap.Name(key); !a.cfg.ASCII || text.ASCII(name) == name {
+		return name
+	}
+	return strings.ToUpper(key[:1]) + key[1:] // arrows, and Enter, are signs
+}
+
 // keyHints writes as many hints as fit, never half a one.
 func (a *App) keyHints(bindings []keymap.Binding) string {
 	var b strings.Builder
@@ -390,7 +401,7 @@ func (a *App) keyHints(bindings []keymap.Binding) string {
 		if k.Action == keymap.Back && k.Scope == keymap.Global && (len(a.stack) > 1 || !a.isHomePane()) {
 			short = "back"
 		}
-		key := keymap.Name(k.Keys[0])
+		key := a.keyName(k.Keys[0])
 		need := text.Width(key) + 1 + text.Width(short)
 		if b.Len() > 0 {
 			need += 2

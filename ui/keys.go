@@ -52,7 +52,7 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 	case keymap.Back:
 		return a.back()
 	case keymap.Help:
-		a.push(newHelp(a.cfg.Keys))
+		a.push(newHelp(a))
 	case keymap.Sites, keymap.Nodes, keymap.Tailnet, keymap.Volumes, keymap.Backups, keymap.Workloads, keymap.Pods, keymap.Timeline:
 		a.show(paneName(action))
 	case keymap.WhatIf:

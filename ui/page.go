@@ -76,15 +76,15 @@ func newDetails(l view.List, key, name string) *pageScreen {
 }
 
 // newHelp lists every binding of the table.
-func newHelp(keys *keymap.Map) *pageScreen {
+func newHelp(a *App) *pageScreen {
 	return &pageScreen{name: "Help", lines: func(*model.World) []view.Line {
 		lines := []view.Line{{{Text: "geotop shows one cluster by the houses it runs in.", Token: themes.Text}}}
 		for _, scope := range keymap.Scopes {
 			lines = append(lines, nil, view.Line{{Text: string(scope), Token: themes.Title}})
-			for _, b := range keys.In(scope) {
+			for _, b := range a.cfg.Keys.In(scope) {
 				names := make([]string, len(b.Keys))
 				for i, k := range b.Keys {
-					names[i] = keymap.Name(k)
+					names[i] = a.keyName(k)
 				}
 				lines = append(lines, view.Line{
 					{Text: text.Pad(strings.Join(names, " "), 14) + " ", Token: themes.Key},

@@ -20,21 +20,21 @@ import (
 
 // flags are the operator's choices.
 type flags struct {
-	kubeconfig, context string
-	demo                string
-	seed                uint64
-	from                string
-	site                string
-	siteLabels, others  []string
-	theme, color        string
-	write, low, noQuery bool
-	socket, s3, deep    string
-	headscale           string
-	whatif              bool
-	lose                []string // sites to lose together; none: each by itself
-	prometheus          string
-	etcd                map[string]string
-	noPing, noState     bool
+	kubeconfig, context        string
+	demo                       string
+	seed                       uint64
+	from                       string
+	site                       string
+	siteLabels, others         []string
+	theme, color               string
+	write, low, noQuery, ascii bool
+	socket, s3, deep           string
+	headscale                  string
+	whatif                     bool
+	lose                       []string // sites to lose together; none: each by itself
+	prometheus                 string
+	etcd                       map[string]string
+	noPing, noState            bool
 
 	once, check, watch bool
 	format             string
@@ -97,6 +97,7 @@ func newCommand() *cobra.Command {
 	fs.BoolVar(&f.watch, "watch", false, "print again at every change; implies --once")
 	fs.StringVar(&f.theme, "theme", "auto", "`theme` "+strings.Join(themes.Names(), "|"))
 	fs.StringVar(&f.color, "color", "auto", "`when` auto|always|never; NO_COLOR is honoured")
+	fs.BoolVar(&f.ascii, "ascii", false, "draw with nothing but ASCII; on by itself where the terminal or the locale has no more")
 	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second, ping less")
 
 	own := cmd.Flags()

@@ -16,6 +16,7 @@ import (
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/output"
 	"github.com/geotop/geotop/survive"
+	"github.com/geotop/geotop/text"
 	"github.com/geotop/geotop/themes"
 )
 
@@ -51,7 +52,14 @@ func (f *flags) snapshot(cmd *cobra.Command, src *source, format output.Format) 
 		}
 		if d := digest(cut); !bytes.Equal(d, last) {
 			last = d
-			if err := format.Write(out, cut, opt); err != nil {
+			var b bytes.Buffer
+			if err := format.Write(&b, cut, opt); err != nil {
+				return &exitError{exitFailed, err}
+			}
+			if f.ascii && !format.Structured() {
+				b = *bytes.NewBufferString(text.ASCII(b.String()))
+			}
+			if _, err := b.WriteTo(out); err != nil {
 				return &exitError{exitFailed, err}
 			}
 		}

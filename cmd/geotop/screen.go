@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -16,6 +18,16 @@ import (
 	"github.com/geotop/geotop/ui"
 	"github.com/geotop/geotop/view"
 )
+
+// onlyASCII reports whether the terminal, or the locale, has no more than ASCII. One
+// that says nothing is taken to have more: over SSH locales are often left behind.
+func onlyASCII(env func(string) string) bool {
+	if env("TERM") == "linux" { // the console's font lacks what maps and marks are made of
+		return true
+	}
+	locale := strings.ToLower(cmp.Or(env("LC_ALL"), env("LC_CTYPE"), env("LANG")))
+	return locale != "" && !strings.Contains(locale, "utf-8") && !strings.Contains(locale, "utf8")
+}
 
 // noScreen says why there can be no live screen here, "" when there can.
 func noScreen() string {
@@ -71,7 +83,7 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	defer cancel()
 	cfg := ui.Config{
 		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
-		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery,
+		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery, ASCII: f.ascii || onlyASCII(os.Getenv),
 		Looked: src.looked,
 		Lose:   func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
 	}
