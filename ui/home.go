@@ -83,7 +83,7 @@ func (a *App) drawNeeds(width, height int) []string {
 func (a *App) more(n int) string { return a.theme.Paint(themes.Dim, fmt.Sprintf("and %d more", n)) }
 
 // lately is how much of the timeline the home screen shows at most.
-const lately = 8
+const lately = 6
 
 // drawLately begins the timeline where there is room left.
 func (a *App) drawLately(width, height int) []string {

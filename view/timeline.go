@@ -106,7 +106,7 @@ func (m *moment) unseen(w *model.World) bool {
 // momentAge stars what came since somebody last looked.
 func momentAge(w *model.World, m *moment) Cell {
 	if m.unseen(w) {
-		return Cell{Text: "*" + age(w, m.at), Token: themes.Accent}
+		return plain("*" + age(w, m.at))
 	}
 	return dim(age(w, m.at))
 }

@@ -88,19 +88,7 @@ func newestBackup(t *testing.T, volume string) (newest *unstructured.Unstructure
 // dropSnapshots deletes those that geotop had made.
 func dropSnapshots(t *testing.T) {
 	t.Helper()
-	// A backup that waits for one of them would wait for ever.
-	backups, err := custom(t, "backups").List(within(t, patience), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range backups.Items {
-		if state, _, _ := unstructured.NestedString(b.Object, "status", "state"); state == "Completed" || !strings.HasPrefix(b.GetName(), "backup-") {
-			continue
-		}
-		if err := custom(t, "backups").Delete(within(t, patience), b.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			t.Fatal(err)
-		}
-	}
+	dropBackupsUnderWay(t) // which may wait for one of them
 	list, err := custom(t, "snapshots").List(within(t, patience), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -111,6 +99,39 @@ func dropSnapshots(t *testing.T) {
 		}
 		if err := custom(t, "snapshots").Delete(within(t, patience), s.GetName(), metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// dropBackupsUnderWay deletes backups that have not come to their end, and waits until
+// they are gone.
+func dropBackupsUnderWay(t *testing.T) {
+	t.Helper()
+	ctx := within(t, patience)
+	for left := 1; left > 0; {
+		backups, err := custom(t, "backups").List(ctx, metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = 0
+		for _, b := range backups.Items {
+			if state, _, _ := unstructured.NestedString(b.Object, "status", "state"); state == "Completed" {
+				continue
+			}
+			left++
+			if b.GetDeletionTimestamp() != nil {
+				continue
+			}
+			if err := custom(t, "backups").Delete(ctx, b.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				t.Fatal(err)
+			}
+		}
+		if left > 0 {
+			select {
+			case <-ctx.Done():
+				t.Fatalf("%d backups are under way still", left)
+			case <-time.After(50 * time.Millisecond):
+			}
 		}
 	}
 }
