@@ -57,6 +57,7 @@ func newBench() *cobra.Command {
 
 func newDrill() *cobra.Command {
 	cfg, kind, again := drill.Config{First: 1, Count: 10, Beside: 1}, "pods", ""
+	var layout []int
 	cmd := &cobra.Command{Use: "drill", Short: "cut houses of generated clusters, and hold geotop's forecasts against what happens", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		cfg.Out = cmd.OutOrStdout()
 		if again != "" {
@@ -66,12 +67,13 @@ func newDrill() *cobra.Command {
 		case "pods":
 			return drill.Series(cmd.Context(), cfg)
 		case "etcd", "minio":
-			return drill.QuorumSeries(cmd.Context(), kind == "minio", cfg.Out)
+			return drill.QuorumSeries(cmd.Context(), kind == "minio", layout, cfg.Out)
 		default:
 			return fmt.Errorf("there are drills of pods, etcd and minio, not of %q", kind)
 		}
 	}}
 	cmd.Flags().StringVar(&kind, "of", kind, "what to drill: `kind` pods, etcd, minio")
+	cmd.Flags().IntSliceVar(&layout, "layout", nil, "of etcd or minio: members or servers in each house, as 2,2,1 (default: all layouts)")
 	cmd.Flags().Uint64Var(&cfg.First, "seed", cfg.First, "of the first cluster")
 	cmd.Flags().IntVar(&cfg.Count, "count", cfg.Count, "how many")
 	cmd.Flags().IntVar(&cfg.Beside, "beside", cfg.Beside, "how many at the same time")

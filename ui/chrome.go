@@ -116,7 +116,11 @@ func (a *App) header() string {
 	}
 	if a.busy() {
 		p := a.job.plan
-		left = append(left, badge{fmt.Sprintf("› %s %d/%d", model.Clean(p.Action, 40), p.Done(), len(p.Steps)), themes.Accent})
+		doing := fmt.Sprintf("› %s %d/%d", model.Clean(p.Action, 40), p.Done(), len(p.Steps))
+		if len(p.Steps) == 0 {
+			doing = "› taking over"
+		}
+		left = append(left, badge{doing, themes.Accent})
 	}
 	right := append(sourceBadges(a.world), mode)
 	if row(left)+2+row(right) > a.width {

@@ -407,6 +407,9 @@ func (s *planScreen) state(a *App) []view.Line {
 	case s.job != nil && s.job.stopped:
 		return say(themes.Warning, "stopping after what is under way …")
 	case s.job != nil:
+		if len(p.Steps) == 0 { // what was left is being taken over, which takes a while
+			return say(themes.Accent, "%s …", strings.Join(p.Warnings, "; "))
+		}
 		return say(themes.Accent, "%d of %d steps; %s stops it", p.Done(), len(p.Steps), key(keymap.Stop))
 	case s.left && len(a.world.Plans) == 0:
 		return say(themes.Dim, "it is over")

@@ -269,6 +269,14 @@ func TestPlanThatWasLeft(t *testing.T) {
 		}
 		shows(t, a, "done")
 	}
+	// It takes half a minute to be sure that nobody carries it out any more.
+	slow := acting(t, &w, &fakeActor{}, true)
+	press(slow, "0", "f")
+	slow.question.armed = true
+	press(slow, "y")
+	slow.Update(progressMsg{&model.Plan{Title: "the plan that was left", Warnings: []string{"making sure that pi@moka is gone (30s)"}}})
+	shows(t, slow, "making sure that pi@moka is gone (30s) …")
+	shows(t, slow, "› taking over")
 	f := &fakeActor{}
 	a := acting(t, &w, f, false)
 	a.settle(press(a, "0", "f", "y"))

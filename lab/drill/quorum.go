@@ -200,11 +200,15 @@ func (f fixed) Run(ctx context.Context, changed func()) {
 
 func (f fixed) Facts(to *model.Facts) { to.Clusters = append(to.Clusters, f.facts) }
 
-// QuorumSeries drills all layouts of a kind, and prints where the forecast was wrong.
-func QuorumSeries(ctx context.Context, store bool, out io.Writer) error {
+// QuorumSeries drills all layouts of a kind, or the one given, and prints where the
+// forecast was wrong.
+func QuorumSeries(ctx context.Context, store bool, layout []int, out io.Writer) error {
 	what, layouts := "etcd", EtcdLayouts
 	if store {
 		what, layouts = "MinIO", StoreLayouts
+	}
+	if len(layout) > 0 {
+		layouts = [][]int{layout}
 	}
 	all, right := 0, 0
 	for _, layout := range layouts {
