@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"model":                  {},
 	"text":                   {},
 	"geo":                    {},
+	"linear":                 {"model", "text", "view"},
 	"themes":                 {},
 	"keymap":                 {},
 	"actions":                {"model", "survive", "text"},
@@ -36,7 +37,7 @@ var allowed = map[string][]string{
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"actions", "geo", "keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "model", "output", "session", "survive", "text", "themes", "ui", "view"},
+	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "linear", "model", "output", "session", "survive", "text", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

@@ -23,7 +23,7 @@ func TestEveryPaneInEveryLook(t *testing.T) {
 		{"sites", nil}, {"nodes", []string{"2"}}, {"tailnet", []string{"3"}}, {"volumes", []string{"4"}}, {"backups", []string{"5"}},
 		{"workloads", []string{"6"}}, {"pods", []string{"7"}}, {"timeline", []string{"8"}}, {"whatif", []string{"9"}}, {"plan", []string{"0"}}, {"help", []string{"?"}},
 	}
-	for _, m := range []moment{{"weak", 0}, {"powercut", 4 * time.Minute}, {"quorum", 2 * time.Minute}, {"rebuild", 20 * time.Second}} {
+	for _, m := range []moment{{"weak", 0}, dark, {"quorum", 2 * time.Minute}, {"rebuild", 20 * time.Second}} {
 		w := worldOf(t, m)
 		for _, p := range panes {
 			t.Run(m.scenario+"."+p.name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func Timeline() List {
 		key:      (*moment).key,
 		site:     func(_ *model.World, m *moment) string { return m.place },
 		severity: func(_ *model.World, m *moment) model.Severity { return m.severity() },
-		object:   func(m *moment) Object { return Object{Kind: "Moment", Name: m.key(), Title: m.object()} },
+		object:   (*moment).self,
 		in: func(_ *model.World, m *moment, o Object) bool {
 			if o.Kind == "Site" {
 				return m.place == o.Name
@@ -192,6 +192,15 @@ func (m *moment) count() (n int) {
 		n += e.Count
 	}
 	return n
+}
+
+// self is what the row itself is: an Event, or a Change.
+func (m *moment) self() Object {
+	kind := "Change"
+	if len(m.events) > 0 {
+		kind = "Event"
+	}
+	return Object{Kind: kind, Name: m.key(), Title: m.object()}
 }
 
 // times tells how often events came, where that is more than what they name.

@@ -20,21 +20,21 @@ import (
 
 // flags are the operator's choices.
 type flags struct {
-	kubeconfig, context        string
-	demo                       string
-	seed                       uint64
-	from                       string
-	site                       string
-	siteLabels, others         []string
-	theme, color               string
-	write, low, noQuery, ascii bool
-	socket, s3, deep           string
-	headscale                  string
-	whatif                     bool
-	lose                       []string // sites to lose together; none: each by itself
-	prometheus                 string
-	etcd                       map[string]string
-	noPing, noState            bool
+	kubeconfig, context               string
+	demo                              string
+	seed                              uint64
+	from                              string
+	site                              string
+	siteLabels, others                []string
+	theme, color                      string
+	write, low, noQuery, ascii, words bool
+	socket, s3, deep                  string
+	headscale                         string
+	whatif                            bool
+	lose                              []string // sites to lose together; none: each by itself
+	prometheus                        string
+	etcd                              map[string]string
+	noPing, noState                   bool
 
 	once, check, watch bool
 	format             string
@@ -104,6 +104,7 @@ func newCommand() *cobra.Command {
 	own.BoolVar(&f.once, "once", false, "print one snapshot and end")
 	own.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
 	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")
+	own.BoolVar(&f.words, "plain", false, "in words, line by line, in place of a screen: for screen readers; on by itself with TERM=dumb")
 	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
 	f.registerCompletions(cmd)
 	cmd.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupAct, Title: "Change, after a plan and a question:"}, &cobra.Group{ID: groupInside, Title: "Go inside:"})
@@ -281,6 +282,9 @@ func (f *flags) run(cmd *cobra.Command) error {
 	}
 	if f.once || f.check || f.watch || f.format != "" {
 		return f.snapshot(cmd, src, format)
+	}
+	if f.words || os.Getenv("TERM") == "dumb" && isTerminal() {
+		return f.plain(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), src)
 	}
 	if why := noScreen(); why != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "geotop: %s: printing one snapshot, as --once does\n", why)

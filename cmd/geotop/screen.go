@@ -19,6 +19,8 @@ import (
 	"github.com/geotop/geotop/view"
 )
 
+func isTerminal() bool { return term.IsTerminal(os.Stdin.Fd()) && term.IsTerminal(os.Stdout.Fd()) }
+
 // onlyASCII reports whether the terminal, or the locale, has no more than ASCII. One
 // that says nothing is taken to have more: over SSH locales are often left behind.
 func onlyASCII(env func(string) string) bool {
@@ -32,8 +34,6 @@ func onlyASCII(env func(string) string) bool {
 // noScreen says why there can be no live screen here, "" when there can.
 func noScreen() string {
 	switch {
-	case os.Getenv("TERM") == "dumb":
-		return "TERM=dumb"
 	case !term.IsTerminal(os.Stdin.Fd()):
 		return "standard input is no terminal"
 	case !term.IsTerminal(os.Stdout.Fd()):
