@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TESTFLAGS ?=
 PREFIX    ?= $(HOME)/.local
 
-.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale drills walk soak fuzz lab clean
+.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale bench-wire drills walk soak fuzz lab clean
 
 build: ## the binary, as released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
@@ -59,6 +59,9 @@ bench-scale: ## the whole process on 1000 nodes in 50 sites with 20,000 pods; so
 	cd lab && $(GO) build -o ../dist/lab . && $(GO) build -o ../dist/hello ./bench/hello
 	set -e; d=$$(mktemp -d)/lab; trap 'dist/lab down --dir '$$d EXIT; \
 	dist/lab up --dir $$d --nodes 1000 --sites 50 --pods 20000 --no-metrics --ttl 1h && dist/lab bench --dir $$d --geotop dist/geotop --hello dist/hello
+
+bench-wire: ## bytes written to a terminal, on the demo: some six minutes
+	cd lab && $(GO) run . wire
 
 lab: ## a small lab to try geotop on: make lab, then eval what it prints
 	cd lab && $(GO) run . up

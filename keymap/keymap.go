@@ -20,6 +20,8 @@ const (
 	Back         Action = "back"
 	Help         Action = "help"
 	Redraw       Action = "redraw"
+	Pause        Action = "pause"
+	Zoom         Action = "zoom"
 	Sites        Action = "pane.sites"
 	Nodes        Action = "pane.nodes"
 	Tailnet      Action = "pane.tailnet"
@@ -137,6 +139,8 @@ func Default() *Map {
 		{PrevSite, Global, []string{"[", "left"}, "show only the previous site", ""},
 		{Theme, Global, []string{"t"}, "next theme", ""},
 		{Write, Global, []string{"W"}, "allow or forbid changes to the cluster", ""},
+		{Pause, Global, []string{"p"}, "hold the screen still; once more to go on", ""},
+		{Zoom, Global, []string{"z"}, "lists over the whole width, or with details beside them", ""},
 		{Redraw, Global, []string{"r", "ctrl+l"}, "redraw the screen", ""},
 
 		{Open, List, []string{"enter"}, "open: what belongs to this row", "open"},

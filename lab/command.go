@@ -27,7 +27,7 @@ func newCommand() *cobra.Command {
 		Use: "lab", Short: "real Kubernetes components on loopback, house by house", SilenceUsage: true, SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "`folder` of the lab (default: the newest that is up)")
-	cmd.AddCommand(newUp(), newBuild(), newBench(), newSoak(), newDrill(), newPictures(), newCoast(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(), newEtcd(),
+	cmd.AddCommand(newUp(), newBuild(), newBench(), newSoak(), newDrill(), newPictures(), newCoast(), newWire(), newServe(), newDown(), newStatus(), newKubeconfig(), newSlow(), newAPI(), newRelay(), newCycle(), newSocket(), newEtcd(),
 		newSwitch("cut", "switch houses off, as a power cut would"), newSwitch("restore", "give houses their power back"))
 	return cmd
 }

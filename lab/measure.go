@@ -19,6 +19,7 @@ import (
 	"github.com/geotop/geotop/lab/pictures"
 	"github.com/geotop/geotop/lab/rig"
 	"github.com/geotop/geotop/lab/soak"
+	"github.com/geotop/geotop/lab/wire"
 )
 
 func newBench() *cobra.Command {
@@ -52,6 +53,28 @@ func newBench() *cobra.Command {
 	}}
 	cmd.Flags().StringVar(&geotop, "geotop", "", "`binary` to measure (default: this checkout's, built now)")
 	cmd.Flags().StringVar(&hello, "hello", "", "`binary` of the framework's hello (default: built now)")
+	return cmd
+}
+
+func newWire() *cobra.Command {
+	var geotop string
+	cmd := &cobra.Command{Use: "wire", Short: "count the bytes geotop writes to a terminal", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		ctx, cancel := context.WithTimeout(cmd.Context(), 20*time.Minute)
+		defer cancel()
+		if geotop == "" {
+			tmp, err := os.MkdirTemp("", "geotop-wire-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(tmp)
+			geotop = filepath.Join(tmp, "geotop")
+			if err := build(ctx, "..", geotop, "./cmd/geotop"); err != nil {
+				return err
+			}
+		}
+		return wire.Run(ctx, geotop, cmd.OutOrStdout())
+	}}
+	cmd.Flags().StringVar(&geotop, "geotop", "", "`binary` to measure (default: this checkout's, built now)")
 	return cmd
 }
 

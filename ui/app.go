@@ -85,6 +85,9 @@ type App struct {
 	before        string   // list shown before the current one
 	site          string   // only this site, "" for all
 	write         bool
+	paused        bool
+	held          *model.World // the newest that came while paused
+	whole         bool         // lists take the whole width
 	filter        *filterInput // nil unless a filter is being typed
 	question      *question    // nil unless one is open
 	palette       *palette     // nil unless it is open
@@ -183,7 +186,11 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case worldMsg:
-		a.adopt(msg.world)
+		if a.paused {
+			a.held = msg.world
+		} else {
+			a.adopt(msg.world)
+		}
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
 	case lostMsg:
 		a.adoptLoss(msg.verdict)

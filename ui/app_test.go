@@ -395,7 +395,7 @@ func escapes(frame string) error {
 }
 
 var everyKey = []string{
-	"1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "0", "a", "c", "u", "D", "b", "B", "R", "s", "l", "f", "F", "3", "4", "5", "m", "r", "p", "S", "Y", "9", ":", "backspace", "left", "right", "up", "down",
+	"p", "z", "1", "2", "6", "7", "8", "tab", "-", "j", "k", "g", "G", ".", ",", "n", "N", "!", "enter", "d", "?", "q", "esc", "o", "O", "w", "[", "]", "t", "W", "y", "/", "x", "0", "a", "c", "u", "D", "b", "B", "R", "s", "l", "f", "F", "3", "4", "5", "m", "r", "p", "S", "Y", "9", ":", "backspace", "left", "right", "up", "down",
 }
 
 // FuzzScreens presses keys and resizes at random: whatever happens, no line is
@@ -570,4 +570,44 @@ func all(cmd tea.Cmd) []tea.Msg {
 		return list
 	}
 	return []tea.Msg{msg}
+}
+
+// A screen that is held says so, and for how long; what came meanwhile is there at once
+// when it goes on.
+func TestPause(t *testing.T) {
+	a := open(t, worldOf(t, healthy), 80, 24)
+	press(a, "p")
+	was := frame(a)
+	if !strings.Contains(was, "paused 0s") {
+		t.Errorf("it does not say so:\n%s", was)
+	}
+	now := *worldOf(t, dark)
+	now.At = worldOf(t, healthy).At.Add(3 * time.Minute)
+	a.Update(worldMsg{&now})
+	if got := frame(a); strings.Contains(got, "DARK") || !strings.Contains(got, "paused 3m") {
+		t.Errorf("held, yet\n%s", got)
+	}
+	press(a, "p")
+	if got := frame(a); !strings.Contains(got, "DARK") || strings.Contains(got, "paused") {
+		t.Errorf("going on:\n%s", got)
+	}
+	if empty := open(t, nil, 80, 24); press(empty, "p") != nil || empty.paused {
+		t.Error("nothing to hold, yet held")
+	}
+}
+
+func TestZoom(t *testing.T) {
+	a := open(t, worldOf(t, dark), 200, 50)
+	press(a, "2")
+	if !strings.Contains(frame(a), "│") {
+		t.Fatalf("no details beside the list:\n%s", frame(a))
+	}
+	press(a, "z")
+	if strings.Contains(frame(a), "│") || !strings.Contains(frame(a), "VERSION") {
+		t.Errorf("not over the whole width:\n%s", frame(a))
+	}
+	press(a, "z")
+	if !strings.Contains(frame(a), "│") {
+		t.Error("z does not bring them back")
+	}
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -113,6 +114,13 @@ func (a *App) header() string {
 	left := []badge{a.statusBadge()}
 	if len(a.world.Clusters) > 0 {
 		left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
+	}
+	if a.paused {
+		age := time.Duration(0)
+		if a.held != nil {
+			age = a.held.At.Sub(a.world.At)
+		}
+		left = append(left, badge{"paused " + model.Ago(age), themes.Alert})
 	}
 	if a.busy() {
 		p := a.job.plan

@@ -17,7 +17,7 @@ func (a *App) drawHome(width, height int) []string {
 	list.refresh(a)
 	left := width
 	side := 0
-	if width >= splitWidth && list.rows.Len() > 0 {
+	if a.splits(width) && list.rows.Len() > 0 {
 		side = min(max(width*2/5, 44), 90)
 		left = width - side - 3
 	}
@@ -39,7 +39,7 @@ func (a *App) drawHome(width, height int) []string {
 		lines = append(lines, "")
 		lines = append(lines, a.drawLately(left, room)...)
 	}
-	if room := height - len(lines) - 1; side > 0 && room >= mapHeight && left >= mapWidth && hasMap(a.world) {
+	if room := height - len(lines) - 1; width >= splitWidth && room >= mapHeight && left >= mapWidth && hasMap(a.world) {
 		lines = append(append(lines, ""), a.drawMap(left, min(room, mapMost))...)
 	}
 	if side == 0 {

@@ -75,9 +75,25 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		return a.askWrite()
 	case keymap.Redraw:
 		return tea.ClearScreen
+	case keymap.Pause:
+		a.pause()
+	case keymap.Zoom:
+		a.whole = !a.whole
 	}
 	return nil
 }
+
+// pause holds the world as it is, or goes on with the one of now.
+func (a *App) pause() {
+	a.paused = !a.paused && a.world != nil
+	if held := a.held; !a.paused && held != nil {
+		a.held = nil
+		a.adopt(held)
+	}
+}
+
+// splits reports whether there are details beside a list on a screen so wide.
+func (a *App) splits(width int) bool { return width >= splitWidth && !a.whole }
 
 // paneOf lists the panes and the key that opens each.
 var paneOf = []struct {

@@ -205,7 +205,7 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 	if s.noteLine(a) {
 		height--
 	}
-	if width < splitWidth {
+	if !a.splits(width) {
 		return s.drawRows(a, width, height)
 	}
 	side := min(max(width*2/5, 44), 90)
@@ -219,7 +219,7 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 // them that say it.
 func (s *listScreen) noteLine(a *App) bool {
 	s.refresh(a)
-	return s.rows.Len() > 0 && a.width < splitWidth && a.bodyHeight() >= 8
+	return s.rows.Len() > 0 && !a.splits(a.width) && a.bodyHeight() >= 8
 }
 
 // splitWidth is from where on a list has room for details beside it.

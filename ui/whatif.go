@@ -28,7 +28,7 @@ func (a *App) drawWhatIf(width, height int) []string {
 		height--
 	}
 	side, left := 0, width
-	if width >= splitWidth {
+	if a.splits(width) {
 		side = min(max(width*2/5, 44), 90)
 		left = width - side - 3
 	}
