@@ -40,6 +40,7 @@ type Config struct {
 	Gate    time.Duration // least time between two frames nobody asked for
 	NoQuery bool          // send no questions to the terminal
 	ASCII   bool          // draw with nothing else
+	Whole   bool          // lists take the whole width at first: details beside them cost much on the wire
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
 	// Actor carries out changes; nil where nothing can be changed.
@@ -118,7 +119,7 @@ func New(cfg Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, theme: theme, named: cfg.Theme, site: cfg.Site, write: cfg.Write}
+	a := &App{cfg: cfg, theme: theme, named: cfg.Theme, site: cfg.Site, write: cfg.Write, whole: cfg.Whole}
 	a.stack = []screen{newList(view.Lists()[0], nil)}
 	return a, nil
 }

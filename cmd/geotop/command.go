@@ -98,7 +98,7 @@ func newCommand() *cobra.Command {
 	fs.StringVar(&f.theme, "theme", "auto", "`theme` "+strings.Join(themes.Names(), "|"))
 	fs.StringVar(&f.color, "color", "auto", "`when` auto|always|never; NO_COLOR is honoured")
 	fs.BoolVar(&f.ascii, "ascii", false, "draw with nothing but ASCII; on by itself where the terminal or the locale has no more")
-	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second, ping less")
+	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second, no details beside lists, ping less")
 
 	own := cmd.Flags()
 	own.BoolVar(&f.once, "once", false, "print one snapshot and end")

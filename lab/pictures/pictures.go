@@ -32,6 +32,8 @@ var pictures = []picture{
 	{"whatif.svg", "geotop: what breaks when a house goes dark", "weak", 0, 120, 30, "9G", "IF LOST", "dark"},
 	{"nodes.svg", "geotop: nodes with their load", "weak", 0, 100, 16, "2", "ROLES", "dark"},
 	{"details.svg", "geotop: details of a node that is lost", "powercut", 3 * time.Minute, 80, 30, "2d", "taint", "dark"},
+	{"timeline.svg", "geotop: what happened, newest first", "powercut", 3 * time.Minute, 100, 14, "8", "no sign of life", "dark"},
+	{"map.svg", "geotop on a wide screen, with a map of the houses and their links", "weak", 0, 150, 50, "", "relayed", "dark"},
 	{"high-contrast.svg", "geotop in high contrast", "powercut", 3 * time.Minute, 80, 24, "", "curepipe", "high-contrast"},
 }
 

@@ -53,7 +53,9 @@ func runs(screen *vt.SafeEmulator, y int) []run {
 		if c != nil && c.Content != "" {
 			text, width, style = c.Content, max(1, c.Width), c.Style
 		}
-		if n := len(line) - 1; n >= 0 && line[n].style.Equal(&style) {
+		// Dots come from another font than letters and spaces: kept apart, each is where
+		// it belongs.
+		if n := len(line) - 1; n >= 0 && line[n].style.Equal(&style) && dotted(line[n].text) == dotted(text) {
 			line[n].text += text
 			line[n].width += width
 		} else {
@@ -63,6 +65,9 @@ func runs(screen *vt.SafeEmulator, y int) []run {
 	}
 	return line
 }
+
+// dotted reports whether the text begins with a Braille pattern.
+func dotted(text string) bool { return text >= "\u2800" && text < "\u2900" }
 
 func (r run) draw(b *strings.Builder, y int) {
 	fg, bg := hex(r.style.Fg, foreground), hex(r.style.Bg, "")
