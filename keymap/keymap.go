@@ -173,6 +173,7 @@ func Default() *Map {
 		{Top, List, []string{"g", "home"}, "to the first row", ""},
 		{Bottom, List, []string{"G", "end"}, "to the last row", ""},
 
+		{Filter, Page, []string{"/", "f"}, "only lines with this text", "search"},
 		{Down, Page, []string{"j", "down"}, "down", ""},
 		{Up, Page, []string{"k", "up"}, "up", ""},
 		{PageDown, Page, []string{".", "pgdown", "space", "enter"}, "a page down", "page"},

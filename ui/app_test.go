@@ -611,3 +611,28 @@ func TestZoom(t *testing.T) {
 		t.Error("z does not bring them back")
 	}
 }
+
+// Help, and details, show only what one looks for.
+func TestPagesAreSearched(t *testing.T) {
+	a := open(t, worldOf(t, healthy), 80, 24)
+	press(a, "?", "/", "c", "o", "r", "d", "o", "n")
+	if got := frame(a); !strings.Contains(got, "uncordon it") || strings.Contains(got, "this help") {
+		t.Errorf("cordon was looked for:\n%s", got)
+	}
+	press(a, "enter")
+	if got := frame(a); !strings.Contains(got, "/cordon") {
+		t.Errorf("it is not said what narrows the page:\n%s", got)
+	}
+	press(a, "q")
+	if got := frame(a); !strings.Contains(got, "this help") || strings.Contains(got, "/cordon") {
+		t.Errorf("q does not show all again:\n%s", got)
+	}
+	press(a, "/", "x", "y", "z", "z", "y", "enter")
+	if got := frame(a); !strings.Contains(got, "nothing here has that") {
+		t.Errorf("what is nowhere was looked for:\n%s", got)
+	}
+	press(a, "q", "q")
+	if len(a.stack) != 1 {
+		t.Error("q twice does not leave")
+	}
+}

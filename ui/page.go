@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/geotop/geotop/keymap"
@@ -14,7 +15,25 @@ import (
 type pageScreen struct {
 	name  string
 	lines func(w *model.World) []view.Line
+	find  string // only lines with each of its words are shown
 	scroll
+}
+
+// setFilter shows only lines with a text.
+func (s *pageScreen) setFilter(text string) { s.find, s.first = text, 0 }
+
+// badges tells what narrows the page.
+func (s *pageScreen) badges(a *App) []badge {
+	if s.find == "" || a.filter != nil {
+		return nil
+	}
+	return []badge{{filterPrompt + model.Clean(s.find, 40), themes.Accent}}
+}
+
+// has reports whether the line has all the words, case ignored.
+func has(l view.Line, words []string) bool {
+	hay := strings.ToLower(l.Text())
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(hay, w) })
 }
 
 // scroll is where in its lines a screen is.
@@ -101,13 +120,27 @@ func newHelp(a *App) *pageScreen {
 }
 
 func (s *pageScreen) act(a *App, action keymap.Action) bool {
-	return s.turn(a, action) || action == keymap.Help && s.name == "Help"
+	switch {
+	case action == keymap.Filter:
+		a.startFilter(s.find)
+	case action == keymap.Back && s.find != "": // what narrows goes before the page
+		s.find = ""
+	default:
+		return s.turn(a, action) || action == keymap.Help && s.name == "Help"
+	}
+	return true
 }
 
 func (s *pageScreen) draw(a *App, width, height int) []string {
 	var lines []string
+	words := strings.Fields(strings.ToLower(s.find))
 	for _, l := range s.lines(a.world) {
-		lines = append(lines, wrapLine(a.theme, l, width)...)
+		if len(words) == 0 || has(l, words) {
+			lines = append(lines, wrapLine(a.theme, l, width)...)
+		}
+	}
+	if len(lines) == 0 && len(words) > 0 {
+		lines = []string{a.theme.Paint(themes.Dim, text.Cut("nothing here has that", width))}
 	}
 	s.count = len(lines)
 	s.first = max(0, min(s.first, s.count-height))
