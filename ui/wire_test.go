@@ -65,37 +65,74 @@ func (l *live) set(w *model.World) {
 // the wire, escape sequences included.
 const changedCells = 60
 
-func TestThreeCellsCostLittle(t *testing.T) {
-	w := *worldOf(t, moment{"healthy", 0})
-	feed := &live{world: &w, changed: make(chan struct{}, 1)}
-	ctx, cancel := context.WithCancel(t.Context())
+// wired runs an App on a wire that counts.
+type wired struct {
+	t    *testing.T
+	feed *live
+	out  *wire
+	p    *tea.Program
+}
+
+func newWired(t *testing.T, w *model.World, width, height int) *wired {
+	t.Helper()
+	feed := &live{world: w, changed: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(context.Background())
 	a, err := New(Config{Context: ctx, Feed: feed, Keys: keymap.Default(), Theme: "dark", NoQuery: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := &wire{written: make(chan struct{}, 1)}
-	p := tea.NewProgram(a, tea.WithContext(ctx), tea.WithOutput(out), tea.WithInput(nil), tea.WithoutSignals(), tea.WithWindowSize(80, 24),
+	p := tea.NewProgram(a, tea.WithContext(ctx), tea.WithOutput(out), tea.WithInput(nil), tea.WithoutSignals(), tea.WithWindowSize(width, height),
 		tea.WithColorProfile(colorprofile.ANSI256), tea.WithFPS(60))
 	ended := make(chan struct{})
 	go func() { defer close(ended); _, _ = p.Run() }()
-	defer func() { cancel(); <-ended }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return &wired{t, feed, out, p}
+}
 
-	// after gives what is written until nothing comes for a while.
-	after := func() string {
-		t.Helper()
+// after gives what is written until nothing comes for a while.
+func (w *wired) after() string {
+	w.t.Helper()
+	select {
+	case <-w.out.written:
+	case <-time.After(20 * time.Second):
+		w.t.Fatal("nothing was written")
+	}
+	for {
 		select {
-		case <-out.written:
-		case <-time.After(20 * time.Second):
-			t.Fatal("nothing was written")
-		}
-		for {
-			select {
-			case <-out.written:
-			case <-time.After(300 * time.Millisecond):
-				return out.take()
-			}
+		case <-w.out.written:
+		case <-time.After(300 * time.Millisecond):
+			return w.out.take()
 		}
 	}
+}
+
+// dyingHouse is what a house that goes dark may cost on the wire at most, by the size of
+// the screen: a wide one tells more of it, in the timeline, the details and on the map.
+var dyingHouse = map[[2]int]int{{46, 19}: 2048, {80, 24}: 2048, {120, 40}: 6144}
+
+func TestHouseDyingCostsLittle(t *testing.T) {
+	for size, most := range dyingHouse {
+		before, after := worldOf(t, moment{"powercut", 6*time.Minute + 30*time.Second}), worldOf(t, moment{"powercut", 8 * time.Minute})
+		if before.Site("curepipe").Status != model.SiteOK || after.Site("curepipe").Status != model.SiteDark {
+			t.Fatalf("%s, then curepipe is %s", before.Status, after.Site("curepipe").Status)
+		}
+		w := newWired(t, before, size[0], size[1])
+		w.feed.changed <- struct{}{}
+		first := w.after()
+		w.feed.set(after)
+		cost := w.after()
+		t.Logf("%v: first frame %d bytes, a house dies %d", size, len(first), len(cost))
+		if len(cost) > most {
+			t.Errorf("%v: a house dies in %d bytes: %q", size, len(cost), cost)
+		}
+	}
+}
+
+func TestThreeCellsCostLittle(t *testing.T) {
+	w := *worldOf(t, moment{"healthy", 0})
+	on := newWired(t, &w, 80, 24)
+	feed, out, p, after := on.feed, on.out, on.p, on.after
 	feed.changed <- struct{}{}
 	first := after()
 	if len(first) > 4000 {

@@ -95,10 +95,14 @@ func (m *measure) idle(ctx context.Context) (start, still int64, err error) {
 	}
 	defer s.Close()
 	start = s.Bytes()
+	if err := during(ctx, 10*time.Second); err != nil { // what is slow to come belongs to neither
+		return 0, 0, err
+	}
+	from := s.Bytes()
 	if err := during(ctx, idle); err != nil {
 		return 0, 0, err
 	}
-	return start, s.Bytes() - start, nil
+	return start, s.Bytes() - from, nil
 }
 
 // death follows two of three houses that go dark while one looks on, and the API with
