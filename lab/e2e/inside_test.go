@@ -272,6 +272,38 @@ func TestForward(t *testing.T) {
 	allWell(t)
 }
 
+// A shell whose machine loses its power ends, and leaves the terminal as it was.
+func TestShellOnAMachineThatVanishes(t *testing.T) {
+	allWell(t)
+	ns, pod := somePod(t)
+	p, err := client.CoreV1().Pods(ns).Get(within(t, patience), pod, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	house, _, _ := strings.Cut(p.Spec.NodeName, "-")
+	s, err := term.Start(80, 24, []string{"XDG_STATE_HOME=" + t.TempDir()}, binary, "shell", "-n", ns, pod, "--kubeconfig", shared.Kubeconfig("admin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	shows(t, s, "leaves")
+	if err := s.Type("printf '\\033[?1049h\\033[?25l'; echo in the middle\r"); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, s, "in the middle")
+	if err := shared.Cut(within(t, patience), house); err != nil {
+		t.Fatal(err)
+	}
+	afterwards(t, allUp)
+	afterwards(t, func(ctx context.Context) error { return shared.Restore(ctx, house) })
+	if _, err := s.Ended(within(t, patience)); err != nil {
+		t.Fatalf("%v\n%s", err, s.Screen())
+	}
+	if raw := s.Raw(); !strings.Contains(raw, "\x1b[?25h") || !strings.Contains(raw, "\x1b[?1049l") {
+		t.Errorf("the terminal was not put back into order: %q", raw)
+	}
+}
+
 // A container with a shell is put beside one without, once; a shell on a machine is one
 // in a pod there, which is gone afterwards.
 func TestShellsWhereThereAreNone(t *testing.T) {
