@@ -89,7 +89,7 @@ func (v *Volume) pickBackups(all []*Backup, source Source) {
 		at := b.At()
 		switch b.State {
 		case "Completed":
-			if !b.Deleting && at.After(v.Backup.At) {
+			if !b.Deleting && (at.After(v.Backup.At) || at.Equal(v.Backup.At) && b.Name < v.Backup.Name) {
 				v.Backup = LastBackup{Name: b.Name, At: at, State: BackupClaimed, Size: b.Size}
 			}
 		case "Error", "Unknown":

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -53,9 +52,15 @@ func TestForeignKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := reader(t, shared.Kubeconfig("viewer"))
-	w := open(t, c).until("volumes", func(w *model.World) error {
-		if len(w.Volumes) != 4 || volume(w, "code-home").Backup.Name == "" {
-			return errors.New("not yet")
+	// The newest backup of each is known when all have been read and none is under way.
+	w := open(t, c).until("settled, with no backup under way", func(w *model.World) error {
+		if !w.Settled() || len(w.Volumes) != 4 {
+			return fmt.Errorf("%d volumes", len(w.Volumes))
+		}
+		for _, v := range w.Volumes {
+			if v.Backup.Name == "" || v.Running != nil {
+				return fmt.Errorf("%s: newest backup %q, under way: %v", v.PVC, v.Backup.Name, v.Running != nil)
+			}
 		}
 		return nil
 	})
