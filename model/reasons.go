@@ -26,9 +26,7 @@ func (w *World) judge() {
 	for _, n := range w.Nodes {
 		w.judgeNode(n)
 	}
-	for _, wl := range w.Workloads {
-		w.judgeWorkload(wl)
-	}
+	w.judgeWorkloads()
 	w.judgeStorage()
 	w.judgeStores()
 	w.judgePeers()
@@ -201,15 +199,39 @@ func (w *World) judgeNode(n *Node) {
 	}
 }
 
-func (w *World) judgeWorkload(wl *Workload) {
+// judgeWorkloads reports what does not run as it should. Those that run on with fewer
+// pods because one house is gone are one finding of that house.
+func (w *World) judgeWorkloads() {
+	short := map[string][]*Workload{} // by the house that is gone
+	for _, wl := range w.Workloads {
+		if wl.Severity() == OK || wl.State == WorkloadUnknown { // the source it lacks is the finding
+			continue
+		}
+		site, dead := w.blame(wl)
+		switch {
+		case dead && wl.Kind == "DaemonSet":
+		case dead && site != "" && wl.State == WorkloadDegraded:
+			short[site] = append(short[site], wl)
+		default:
+			w.judgeWorkload(wl, site)
+		}
+	}
+	for _, site := range slices.Sorted(maps.Keys(short)) {
+		list := short[site]
+		if len(list) == 1 {
+			w.judgeWorkload(list[0], site)
+			continue
+		}
+		names := []string{}
+		for _, wl := range list {
+			names = append(names, wl.Name)
+		}
+		w.reason(Warning, "", site, "site/"+site, fmt.Sprintf("%d workloads lack pods while it is gone: %s", len(list), some(names, 3)))
+	}
+}
+
+func (w *World) judgeWorkload(wl *Workload, site string) {
 	sev := wl.Severity()
-	if sev == OK || wl.State == WorkloadUnknown { // the source it lacks is the finding
-		return
-	}
-	site, dead := w.blame(wl)
-	if dead && wl.Kind == "DaemonSet" {
-		return
-	}
 	text := fmt.Sprintf("%d of %d ready", wl.Ready, wl.Desired)
 	if wl.State == WorkloadFailed {
 		text = "failed"

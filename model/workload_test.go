@@ -1,6 +1,8 @@
 package model
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -229,6 +231,36 @@ func TestPodLeftBehindOnALostNode(t *testing.T) {
 	wl = workload(t, b.world(), "Deployment/web/blog")
 	if wl.State != WorkloadDegraded || !strings.Contains(wl.Why, "curepipe-2, which is unreachable") {
 		t.Errorf("one pod short: %s, %q", wl.State, wl.Why)
+	}
+}
+
+// Workloads that run on with fewer pods while a house is gone are one finding of the
+// house; one that does not run at all is its own.
+func TestShortOfPodsIsTheHouse(t *testing.T) {
+	b := houses()
+	for _, name := range []string{"blog", "shop", "wiki"} {
+		b.deployment(name, "moka-2", "curepipe-2")
+	}
+	b.deployment("cron", "curepipe-2")
+	for _, p := range b.c.Pods.Items {
+		p.Ready = p.Node != "curepipe-2"
+	}
+	for _, n := range b.c.Nodes.Items {
+		if n.Labels[zoneLabel] == "curepipe" {
+			dark(n, b)
+		}
+	}
+	var said []string
+	for _, r := range b.world().Reasons {
+		if strings.Contains(r.Object, "Deployment/") || strings.Contains(r.Text, "workloads") {
+			said = append(said, fmt.Sprintf("%s %s: %s", r.Severity, r.Object, r.Text))
+		}
+	}
+	if want := []string{
+		"critical Deployment/web/cron: 0 of 1 ready: pod on curepipe-2, which is unreachable",
+		"warning site/curepipe: 3 workloads lack pods while it is gone: blog, shop, wiki",
+	}; !slices.Equal(said, want) {
+		t.Errorf("%q", said)
 	}
 }
 

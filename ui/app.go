@@ -40,7 +40,7 @@ type Config struct {
 	Gate    time.Duration // least time between two frames nobody asked for
 	NoQuery bool          // send no questions to the terminal
 	ASCII   bool          // draw with nothing else
-	Whole   bool          // lists take the whole width at first: details beside them cost much on the wire
+	Whole   bool          // no details beside lists at first, no map and less of what was lately: they cost much on the wire
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
 	// Actor carries out changes; nil where nothing can be changed.
@@ -66,6 +66,11 @@ const (
 // hold is how long the first frame waits for the sources to have answered all:
 // near an API server they do at once, and one frame costs half of two.
 const hold = 250 * time.Millisecond
+
+// rest is how long the cursor must stay on a row before the details beside the list
+// follow it: those of rows that a held key runs past are nobody's, and most of what
+// running past them costs on the wire.
+const rest = 150 * time.Millisecond
 
 // settle is how long a terminal must keep a size before the screen follows.
 const settle = 100 * time.Millisecond
@@ -100,6 +105,7 @@ type App struct {
 	marked        []string     // sites to lose together
 	together      *model.Verdict
 	later         tea.Cmd // what a screen wants done
+	travels       int     // steps of the cursor that have not come to rest
 
 	frame  string
 	resize resizeState
@@ -129,6 +135,9 @@ type worldMsg struct{ world *model.World }
 
 // gateMsg allows the next World to be awaited.
 type gateMsg struct{}
+
+// restMsg ends the time that a step of the cursor counts as travelling.
+type restMsg struct{}
 
 // Init starts the feed.
 func (a *App) Init() tea.Cmd {
@@ -199,6 +208,10 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = a.adoptAct(msg)
 	case gateMsg:
 		return a, a.await()
+	case restMsg:
+		if a.travels = max(0, a.travels-1); a.travels > 0 {
+			return a, nil
+		}
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
 	case resizeMsg:
@@ -271,6 +284,17 @@ func (a *App) adoptBackground(dark bool) {
 func (a *App) top() screen { return a.stack[len(a.stack)-1] }
 
 func (a *App) push(s screen) { a.stack = append(a.stack, s) }
+
+// travel notes a step of the cursor, and reports whether it was at rest before: then
+// the details follow at once, else when it has come to rest.
+func (a *App) travel() (rested bool) {
+	rested = a.travels == 0
+	if a.splits(a.width) {
+		a.travels++
+		a.later = tea.Batch(a.later, tea.Tick(rest, func(time.Time) tea.Msg { return restMsg{} }))
+	}
+	return rested
+}
 
 // pop leaves the screen on top.
 func (a *App) pop() { a.leave(len(a.stack) - 1) }

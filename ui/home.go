@@ -31,6 +31,16 @@ func (a *App) drawHome(width, height int) []string {
 		upper = height / 2
 	}
 	lines := list.drawOrEmpty(a, left, max(2, upper))
+	// The map has its place at the foot, whatever is above it: neither the eye nor a
+	// slow link has to follow it about.
+	whole := height
+	mapped := min((height-len(lines))*2/5, mapMost)
+	if mapped < mapHeight || width < splitWidth || left < mapWidth || a.thrifty() || !hasMap(a.world) {
+		mapped = 0
+	}
+	if height -= mapped; mapped > 0 {
+		height--
+	}
 	if room := height - len(lines) - 1; room > 1 {
 		lines = append(lines, "")
 		lines = append(lines, a.drawNeeds(left, room)...)
@@ -39,13 +49,16 @@ func (a *App) drawHome(width, height int) []string {
 		lines = append(lines, "")
 		lines = append(lines, a.drawLately(left, room)...)
 	}
-	if room := height - len(lines) - 1; width >= splitWidth && room >= mapHeight && left >= mapWidth && hasMap(a.world) {
-		lines = append(append(lines, ""), a.drawMap(left, min(room, mapMost))...)
+	if height = whole; mapped > 0 {
+		for len(lines) < height-mapped {
+			lines = append(lines, "")
+		}
+		lines = append(lines, a.drawMap(left, mapped)...)
 	}
 	if side == 0 {
 		return lines
 	}
-	return beside(a.theme, lines, drawLines(a.theme, list.rows.Details(list.at), side, height), left, height)
+	return beside(a.theme, lines, drawLines(a.theme, list.rows.Details(list.detailed(a)), side, height), left, height)
 }
 
 func (s *listScreen) drawOrEmpty(a *App, width, height int) []string {
@@ -82,12 +95,20 @@ func (a *App) drawNeeds(width, height int) []string {
 
 func (a *App) more(n int) string { return a.theme.Paint(themes.Dim, fmt.Sprintf("and %d more", n)) }
 
+// thrifty reports whether bytes count for more than what a wide screen could show.
+func (a *App) thrifty() bool { return a.cfg.Whole && a.whole }
+
 // lately is how much of the timeline the home screen shows at most.
-const lately = 6
+func (a *App) lately() int {
+	if a.thrifty() {
+		return 4
+	}
+	return 8
+}
 
 // drawLately begins the timeline where there is room left.
 func (a *App) drawLately(width, height int) []string {
-	layout, cells := table(a.world, view.Timeline(), width, min(lately, height-1))
+	layout, cells := table(a.world, view.Timeline(), width, min(a.lately(), height-1))
 	lines := []string{a.theme.Paint(themes.Title, "Lately")}
 	if n := view.Unseen(a.world); n > 0 {
 		since := fmt.Sprintf("  %d since you last looked, %s ago (*)", n, model.Ago(a.world.At.Sub(a.world.LookedAt)))

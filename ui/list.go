@@ -23,6 +23,7 @@ type listScreen struct {
 	shown []int // columns of the last frame, for sorting by the next one
 
 	marked map[string]view.Object // rows to act on together, by their keys
+	beside string                 // key of the row whose details are beside the list
 
 	rows      view.Rows
 	rowsWorld *model.World // what rows was made of
@@ -91,7 +92,10 @@ func (s *listScreen) act(a *App, action keymap.Action) bool {
 	}
 	s.refresh(a)
 	if by := stride(action, a.bodyHeight()-2); by != 0 {
-		s.move(by)
+		rested := a.travel()
+		if s.move(by); rested {
+			s.beside = s.key
+		}
 		return true
 	}
 	switch action {
@@ -210,8 +214,17 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 	}
 	side := min(max(width*2/5, 44), 90)
 	left := s.drawRows(a, width-side-3, height)
-	right := drawLines(a.theme, s.rows.Details(s.at), side, height)
+	right := drawLines(a.theme, s.rows.Details(s.detailed(a)), side, height)
 	return beside(a.theme, left, right, width-side-3, height)
+}
+
+// detailed is the row whose details are beside the list: the one under the cursor,
+// but while that travels the one it left.
+func (s *listScreen) detailed(a *App) int {
+	if at := s.rows.Find(s.beside); a.travels > 0 && s.beside != "" && at >= 0 {
+		return at
+	}
+	return s.at
 }
 
 // noteLine reports whether the list keeps a line for what is the matter with

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/text"
 	"github.com/geotop/geotop/themes"
+	"github.com/geotop/geotop/view"
 )
 
 // TestEveryPaneInEveryLook draws every pane in every scenario at every size. Its words
@@ -93,4 +95,42 @@ func TestLongUse(t *testing.T) {
 		}
 	}
 	t.Logf("%d steps", taken)
+}
+
+// counted is a list that counts the rows that are made of it.
+type counted struct {
+	view.List
+	rows *int
+}
+
+type countedRows struct {
+	view.Rows
+	rows *int
+}
+
+func (c counted) Rows(w *model.World, q view.Query) view.Rows {
+	return countedRows{c.List.Rows(w, q), c.rows}
+}
+
+func (r countedRows) Cells(i int, columns []int) []view.Cell {
+	*r.rows++
+	return r.Rows.Cells(i, columns)
+}
+
+// However many there are: a pane makes no more rows than it shows.
+func TestNoRowsAreMadeForNothing(t *testing.T) {
+	a := open(t, worldOf(t, dark), 120, 10)
+	for _, key := range []string{"1", "2", "3", "4", "5", "6", "7", "8", "9"} {
+		press(a, key)
+		made := 0
+		list := a.top().(*listScreen)
+		list.list, list.rows = counted{list.list, &made}, nil
+		for _, key := range []string{"G", "k", "ctrl+d", "g", "j"} {
+			made = 0
+			press(a, key)
+			if many := list.rows.Len() > a.height; many && (made == 0 || made > a.height) {
+				t.Errorf("%s, after %s: %d rows made for a screen of %d", list.crumb(), key, made, a.height)
+			}
+		}
+	}
 }

@@ -73,11 +73,15 @@ type wired struct {
 	p    *tea.Program
 }
 
-func newWired(t *testing.T, w *model.World, width, height int) *wired {
+func newWired(t *testing.T, w *model.World, width, height int, with ...func(*Config)) *wired {
 	t.Helper()
 	feed := &live{world: w, changed: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	a, err := New(Config{Context: ctx, Feed: feed, Keys: keymap.Default(), Theme: "dark", NoQuery: true})
+	cfg := Config{Context: ctx, Feed: feed, Keys: keymap.Default(), Theme: "dark", NoQuery: true}
+	for _, set := range with {
+		set(&cfg)
+	}
+	a, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,23 +112,28 @@ func (w *wired) after() string {
 }
 
 // dyingHouse is what a house that goes dark may cost on the wire at most, by the size of
-// the screen: a wide one tells more of it, in the timeline, the details and on the map.
-var dyingHouse = map[[2]int]int{{46, 19}: 2048, {80, 24}: 2048, {120, 40}: 6144}
+// the screen: a wide one tells more of it, in the timeline, the details and on the map,
+// unless it is to be thrifty.
+var dyingHouse = []struct {
+	width, height int
+	thrifty       bool
+	most          int
+}{{46, 19, false, 1024}, {80, 24, false, 2048}, {120, 40, true, 2048}, {120, 40, false, 4608}}
 
 func TestHouseDyingCostsLittle(t *testing.T) {
-	for size, most := range dyingHouse {
+	for _, c := range dyingHouse {
 		before, after := worldOf(t, moment{"powercut", 6*time.Minute + 30*time.Second}), worldOf(t, moment{"powercut", 8 * time.Minute})
 		if before.Site("curepipe").Status != model.SiteOK || after.Site("curepipe").Status != model.SiteDark {
 			t.Fatalf("%s, then curepipe is %s", before.Status, after.Site("curepipe").Status)
 		}
-		w := newWired(t, before, size[0], size[1])
+		w := newWired(t, before, c.width, c.height, func(cfg *Config) { cfg.Whole = c.thrifty })
 		w.feed.changed <- struct{}{}
 		first := w.after()
 		w.feed.set(after)
 		cost := w.after()
-		t.Logf("%v: first frame %d bytes, a house dies %d", size, len(first), len(cost))
-		if len(cost) > most {
-			t.Errorf("%v: a house dies in %d bytes: %q", size, len(cost), cost)
+		t.Logf("%+v: first frame %d bytes, a house dies %d", c, len(first), len(cost))
+		if len(cost) > c.most {
+			t.Errorf("%+v: a house dies in %d bytes: %q", c, len(cost), cost)
 		}
 	}
 }

@@ -127,7 +127,11 @@ func (s saved) of(w *model.World) string {
 }
 
 // Backups lists what there is to restore from, newest first.
-func Backups() List {
+func Backups() List { return backupsList }
+
+var backupsList = makeBackups()
+
+func makeBackups() List {
 	severity := func(w *model.World, s saved) model.Severity { return s.severity(w) }
 	return &list[saved]{
 		info:     Info{Name: "backups", Title: "Backups", Sources: []string{model.SourceBackups, model.SourceBackupTargets, model.SourceAPI}},

@@ -11,6 +11,8 @@ type Place struct {
 	Mark                Cell
 	Name                string
 	Note                string // of its link, or what is the matter
+
+	gone bool // the house as a whole
 }
 
 // Way is a link on the map, between two of its places.
@@ -38,6 +40,9 @@ func Map(w *model.World) (places []Place, ways []Way) {
 			continue
 		}
 		way := wayOf(l, from, to)
+		if way.Dead && (places[from].gone || places[to].gone) {
+			continue // the house that is gone says it
+		}
 		pair := [2]int{min(from, to), max(from, to)}
 		if i, seen := drawn[pair]; seen {
 			ways[i].join(way)
@@ -65,7 +70,7 @@ func placesOf(w *model.World) (places []Place, at map[string]int) {
 		}
 		p := Place{Latitude: s.Location.Latitude, Longitude: s.Location.Longitude, Mark: Mark(s.Severity()), Name: s.Name}
 		if s.Severity() == model.Critical {
-			p.Note = string(s.Status)
+			p.Note, p.gone = string(s.Status), true
 		}
 		apart = apart || len(places) > 0 && (p.Latitude != places[0].Latitude || p.Longitude != places[0].Longitude)
 		at[s.Name] = len(places)

@@ -16,7 +16,11 @@ import (
 )
 
 // Nodes lists the machines.
-func Nodes() List {
+func Nodes() List { return nodesList }
+
+var nodesList = makeNodes()
+
+func makeNodes() List {
 	severity := func(_ *model.World, n *model.Node) model.Severity { return nodeSeverity(n) }
 	return &list[*model.Node]{
 		info:     Info{Name: "nodes", Title: "Nodes", Sources: []string{model.SourceNodes, model.SourceAPI}},

@@ -12,7 +12,11 @@ import (
 )
 
 // Peers lists the machines of the tailnet.
-func Peers() List {
+func Peers() List { return peersList }
+
+var peersList = makePeers()
+
+func makePeers() List {
 	severity := func(_ *model.World, p *model.Peer) model.Severity { return p.Severity() }
 	return &list[*model.Peer]{
 		info:     Info{Name: "tailnet", Title: "Tailnet", Sources: []string{model.SourceTailnet, model.SourcePeers}},
@@ -242,7 +246,11 @@ func until(w *model.World, t time.Time) string {
 }
 
 // Links lists the ways between sites.
-func Links() List {
+func Links() List { return linksList }
+
+var linksList = makeLinks()
+
+func makeLinks() List {
 	severity := func(_ *model.World, l *model.Link) model.Severity { return l.Severity() }
 	return &list[*model.Link]{
 		info:     Info{Name: "links", Title: "Links", Sources: []string{model.SourcePings, model.SourceTailnet}},

@@ -14,7 +14,11 @@ import (
 )
 
 // Pods lists the pods.
-func Pods() List {
+func Pods() List { return podsList }
+
+var podsList = makePods()
+
+func makePods() List {
 	severity := func(w *model.World, p *model.Pod) model.Severity { return w.PodSeverity(p) }
 	return &list[*model.Pod]{
 		info:     Info{Name: "pods", Title: "Pods", Sources: []string{model.SourcePods, model.SourceAPI}},

@@ -12,7 +12,11 @@ import (
 )
 
 // Sites lists the houses: the home pane.
-func Sites() List {
+func Sites() List { return sitesList }
+
+var sitesList = makeSites()
+
+func makeSites() List {
 	severity := func(_ *model.World, s *model.Site) model.Severity { return s.Severity() }
 	return &list[*model.Site]{
 		info:     Info{Name: "sites", Title: "Sites", Sources: []string{model.SourceNodes, model.SourceAPI}, Tall: true},

@@ -50,7 +50,11 @@ func moments(w *model.World) []*moment {
 }
 
 // Timeline lists what happened, newest first: what changed, and Kubernetes' events.
-func Timeline() List {
+func Timeline() List { return timelineList }
+
+var timelineList = makeTimeline()
+
+func makeTimeline() List {
 	return &list[*moment]{
 		info:     Info{Name: "timeline", Title: "Timeline", Short: "Time", Sources: []string{model.SourceAPI}, Tall: true},
 		items:    moments,

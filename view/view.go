@@ -93,7 +93,8 @@ type Rows interface {
 	Details(i int) []Line
 }
 
-// Lists gives all lists in the order of their panes.
+// Lists gives all lists in the order of their panes. Each is made once: a frame asks
+// for them many times.
 func Lists() []List {
 	return []List{Sites(), Nodes(), Peers(), Volumes(), Backups(), Workloads(), Pods(), Timeline(), WhatIf()}
 }

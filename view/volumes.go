@@ -13,7 +13,11 @@ import (
 )
 
 // Volumes lists Longhorn's volumes, and in which houses their copies are.
-func Volumes() List {
+func Volumes() List { return volumesList }
+
+var volumesList = makeVolumes()
+
+func makeVolumes() List {
 	severity := func(_ *model.World, v *model.Volume) model.Severity { return v.Severity() }
 	return &list[*model.Volume]{
 		info:     Info{Name: "volumes", Title: "Volumes", Short: "Vols", Sources: []string{model.SourceVolumes, model.SourceReplicas, model.SourceAPI}},

@@ -12,7 +12,11 @@ import (
 )
 
 // WhatIf lists what breaks when each house goes dark.
-func WhatIf() List {
+func WhatIf() List { return whatIfList }
+
+var whatIfList = makeWhatIf()
+
+func makeWhatIf() List {
 	severity := func(_ *model.World, v *model.Verdict) model.Severity { return v.Outcome.Severity() }
 	return &list[*model.Verdict]{
 		info:     Info{Name: "whatif", Title: "What if", Short: "If", Sources: []string{model.SourcePods, model.SourceNodes}, Tall: true},

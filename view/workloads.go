@@ -12,7 +12,11 @@ import (
 )
 
 // Workloads lists what runs, by its owner at the top, and where.
-func Workloads() List {
+func Workloads() List { return workloadsList }
+
+var workloadsList = makeWorkloads()
+
+func makeWorkloads() List {
 	severity := func(_ *model.World, wl *model.Workload) model.Severity { return wl.Severity() }
 	return &list[*model.Workload]{
 		info:     Info{Name: "workloads", Title: "Workloads", Short: "Work", Sources: []string{model.SourcePods, "kube/deployments", model.SourceAPI}},
