@@ -22,6 +22,8 @@ const (
 	Redraw       Action = "redraw"
 	Pause        Action = "pause"
 	Zoom         Action = "zoom"
+	StepBack     Action = "replay.back"
+	StepOn       Action = "replay.on"
 	Sites        Action = "pane.sites"
 	Nodes        Action = "pane.nodes"
 	Tailnet      Action = "pane.tailnet"
@@ -139,7 +141,9 @@ func Default() *Map {
 		{PrevSite, Global, []string{"[", "left"}, "show only the previous site", ""},
 		{Theme, Global, []string{"t"}, "next theme", ""},
 		{Write, Global, []string{"W"}, "allow or forbid changes to the cluster", ""},
-		{Pause, Global, []string{"p"}, "hold the screen still; once more to go on", ""},
+		{Pause, Global, []string{"p"}, "hold the screen still; once more to go on; plays a recording", ""},
+		{StepOn, Global, []string{">"}, "in a recording: the next moment", ""},
+		{StepBack, Global, []string{"<"}, "in a recording: the moment before", ""},
 		{Zoom, Global, []string{"z"}, "lists over the whole width, or with details beside them", ""},
 		{Redraw, Global, []string{"r", "ctrl+l"}, "redraw the screen", ""},
 

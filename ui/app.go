@@ -49,6 +49,10 @@ type Config struct {
 	// its ports. Logs begins to read logs. Nil where there are no containers.
 	Enter func(command, namespace, pod string, args ...string) *exec.Cmd
 	Logs  func(ask LogAsk) Lines
+	// Reel is the recording that Feed's Worlds come from; nil where they are live.
+	Reel Reel
+	// Recording says what ended the recording that is made; nil where none is.
+	Recording func() error
 	// Looked is told of every key: somebody looks. It may be nil.
 	Looked func()
 	// YAML gives an object as the API has it now; nil where there is none.
@@ -109,6 +113,7 @@ type App struct {
 
 	frame  string
 	resize resizeState
+	reel   reelState
 }
 
 // screen is what fills the body: a list or a page.
@@ -127,6 +132,9 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{cfg: cfg, theme: theme, named: cfg.Theme, site: cfg.Site, write: cfg.Write, whole: cfg.Whole}
 	a.stack = []screen{newList(view.Lists()[0], nil)}
+	if cfg.Reel != nil {
+		a.note = a.reelHint()
+	}
 	return a, nil
 }
 
@@ -142,6 +150,9 @@ type restMsg struct{}
 // Init starts the feed.
 func (a *App) Init() tea.Cmd {
 	cmds := []tea.Cmd{a.awaitFirst}
+	if a.cfg.Reel != nil {
+		cmds[0] = tea.Sequence(a.seek(0), a.awaitFirst)
+	}
 	if !a.cfg.NoQuery {
 		// Over SSH Bubble Tea does not ask for synchronized output by itself;
 		// a terminal that answers gets frames that cannot tear.
@@ -204,6 +215,8 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
 	case lostMsg:
 		a.adoptLoss(msg.verdict)
+	case soughtMsg, playMsg:
+		cmd = a.adoptReel(msg)
 	case checkedMsg, armedMsg, progressMsg, ranMsg, logMsg, linesMsg, yamlMsg, leftMsg:
 		cmd = a.adoptAct(msg)
 	case gateMsg:

@@ -112,6 +112,9 @@ func (a *App) header() string {
 		mode = badge{" RW ", themes.Write}
 	}
 	left := []badge{a.statusBadge()}
+	if b, is := a.reelBadge(); is { // before the name: what is not live must say so
+		left = append(left, b)
+	}
 	if len(a.world.Clusters) > 0 {
 		left = append(left, badge{model.Clean(a.world.Clusters[0].Name, 40), themes.Strong})
 	}

@@ -76,7 +76,14 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 	case keymap.Redraw:
 		return tea.ClearScreen
 	case keymap.Pause:
+		if a.cfg.Reel != nil {
+			return a.play()
+		}
 		a.pause()
+	case keymap.StepBack:
+		return a.step(-1)
+	case keymap.StepOn:
+		return a.step(1)
 	case keymap.Zoom:
 		a.whole = !a.whole
 	}

@@ -23,7 +23,7 @@ type flags struct {
 	kubeconfig, context               string
 	demo                              string
 	seed                              uint64
-	from                              string
+	from, recordTo, replay            string
 	site                              string
 	siteLabels, others                []string
 	theme, color                      string
@@ -91,6 +91,8 @@ func newCommand() *cobra.Command {
 	fs.Lookup("demo").NoOptDefVal = "weak"
 	fs.Uint64Var(&f.seed, "seed", 1, "`number` that the demo's chances follow")
 	fs.StringVar(&f.from, "from", "", "open a JSON `file` written by -o json (- for stdin)")
+	fs.StringVar(&f.replay, "replay", "", "step through a `file` written by --record: > on, < back, p plays")
+	fs.StringVar(&f.recordTo, "record", "", "record what happens in a new `file`, moment by moment")
 
 	fs.StringVarP(&f.format, "output", "o", "", "`format`: "+strings.ReplaceAll(output.Formats, "|", ", ")+"; implies --once")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "look no longer than this `time`, then print what there is")
@@ -256,13 +258,31 @@ exits 0 when all can be seen that is there, 1 otherwise.`,
 	}
 }
 
+// oneSource refuses flags that name several sources, or make a recording of one.
+func (f *flags) oneSource() error {
+	var given []string
+	for _, s := range []struct{ flag, value string }{{"--demo", f.demo}, {"--from", f.from}, {"--replay", f.replay}} {
+		if s.value != "" {
+			given = append(given, s.flag)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		return usage("%s exclude each other", strings.Join(given, " and "))
+	case f.recordTo != "" && (f.from != "" || f.replay != ""):
+		return usage("--record is of what is live, and there is %s", given[0])
+	default:
+		return nil
+	}
+}
+
 func (f *flags) run(cmd *cobra.Command) error {
 	format, err := output.Parse(f.format)
 	if err != nil {
 		return usage("%w", err)
 	}
-	if f.demo != "" && f.from != "" {
-		return usage("--demo and --from exclude each other")
+	if err := f.oneSource(); err != nil {
+		return err
 	}
 	if f.deep != "" && !cmd.Flags().Changed("timeout") {
 		f.timeout = deepPatience
@@ -280,6 +300,11 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	end, err := f.record(src, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer end()
 	if f.once || f.check || f.watch || f.format != "" {
 		return f.snapshot(cmd, src, format)
 	}

@@ -47,6 +47,34 @@ func TestASavedWorldOpensAgain(t *testing.T) {
 	}
 }
 
+// What --record takes down is what --replay shows.
+func TestARecordingIsReplayed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "night.geotop")
+	doc, errs, code := geotop(t, "--demo=powercut", "--record", file, "-o", "json")
+	if code != 0 || errs != "" {
+		t.Fatalf("recording: exit code %d, %s", code, errs)
+	}
+	again, errs, code := geotop(t, "--replay", file, "-o", "json", "--check")
+	if code != 2 || again != doc {
+		t.Errorf("exit code %d, %s; the document came back changed: %v", code, errs, again != doc)
+	}
+	if _, errs, code := geotop(t, "--demo", "--record", file, "--once"); code != 64 || !strings.Contains(errs, "is there already") {
+		t.Errorf("over a recording that is there: exit code %d, %s", code, errs)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, content := range map[string][]byte{"nothing": nil, "text": []byte("hello"), "half": whole[:len(whole)/2]} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := geotop(t, "--replay", file, "--once"); code != 64 || !strings.Contains(errs, file) {
+			t.Errorf("replaying %s: exit code %d, %s", what, code, errs)
+		}
+	}
+}
+
 func TestSiteNarrowsEverything(t *testing.T) {
 	out, _, code := geotop(t, "--demo=powercut", "--site", "moka", "-o", "json", "--check")
 	var doc struct {
@@ -76,6 +104,7 @@ func TestUsageErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{"--frobnicate"}, {"somewhere"}, {"-o", "xml", "--demo"}, {"--theme", "neon", "--demo"}, {"--color", "maybe", "--demo"},
 		{"--demo=sunny"}, {"--demo", "--from", "x"}, {"--timeout", "0s", "--demo"}, {"--timeout", "soon"}, {"--from", "/nowhere"},
+		{"--replay", "/nowhere"}, {"--demo", "--replay", "x"}, {"--from", "x", "--record", "y"}, {"--demo", "--record", "/nowhere/y"},
 		{"--kubeconfig", "/nowhere", "--once"}, {"--once"}, {"--demo", "--site", "mars", "--once"},
 	} {
 		out, errs, code := geotop(t, args...)

@@ -84,8 +84,11 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	cfg := ui.Config{
 		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
 		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery, ASCII: f.ascii || onlyASCII(os.Getenv), Whole: f.low,
-		Looked: src.looked,
-		Lose:   func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
+		Looked: src.looked, Recording: src.recording,
+		Lose: func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },
+	}
+	if src.reel != nil {
+		cfg.Reel = src.reel
 	}
 	plans := func() {}
 	if src.api != nil {

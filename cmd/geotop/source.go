@@ -39,6 +39,9 @@ type source struct {
 	looked  func()          // tells that somebody looks; nil where that is of no use
 	changed <-chan struct{}
 	world   func() *model.World
+
+	reel      *reel        // the recording it comes from; nil where it is live
+	recording func() error // what ended the recording made of it; nil where none is
 }
 
 // Changed receives after the facts changed.
@@ -56,6 +59,8 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 	switch {
 	case f.from != "":
 		return openFile(f.from, stdin, opt)
+	case f.replay != "":
+		return openReel(f.replay, opt)
 	case f.demo != "":
 		return openDemo(f.demo, f.seed, opt)
 	default:
