@@ -102,6 +102,11 @@ func (w *wired) after() string {
 	case <-time.After(20 * time.Second):
 		w.t.Fatal("nothing was written")
 	}
+	return w.rest()
+}
+
+// rest gives what is written until nothing comes for a while; it may be nothing.
+func (w *wired) rest() string {
 	for {
 		select {
 		case <-w.out.written:
@@ -134,6 +139,32 @@ func TestHouseDyingCostsLittle(t *testing.T) {
 		t.Logf("%+v: first frame %d bytes, a house dies %d", c, len(first), len(cost))
 		if len(cost) > c.most {
 			t.Errorf("%+v: a house dies in %d bytes: %q", c, len(cost), cost)
+		}
+	}
+}
+
+// TestLivingClusterCostsLittle has a minute of each demo on the screen, one World every
+// five seconds: bytes a second, by the size of the screen.
+func TestLivingClusterCostsLittle(t *testing.T) {
+	for _, scenario := range []string{"healthy", "rebuild"} {
+		for _, c := range []struct {
+			width, height int
+			thrifty       bool
+			most          int
+		}{{46, 19, true, 100}, {120, 40, false, 300}} {
+			first := worldOf(t, moment{scenario, 0})
+			w := newWired(t, first, c.width, c.height, func(cfg *Config) { cfg.Whole = c.thrifty })
+			w.feed.changed <- struct{}{}
+			w.after()
+			cost := 0
+			for at := 5 * time.Second; at <= time.Minute; at += 5 * time.Second {
+				w.feed.set(worldOf(t, moment{scenario, at}))
+				cost += len(w.rest())
+			}
+			t.Logf("%s at %dx%d: %d bytes in a minute", scenario, c.width, c.height, cost)
+			if cost > 60*c.most {
+				t.Errorf("%s at %dx%d: %d bytes in a minute, at most %d a second are wanted", scenario, c.width, c.height, cost, c.most)
+			}
 		}
 	}
 }
