@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TESTFLAGS ?=
 PREFIX    ?= $(HOME)/.local
 
-.PHONY: build install test test-root test-lab lint golden pictures bench bench-scale bench-wire drills walk soak fuzz lab clean
+.PHONY: build install test test-root test-lab lint golden pictures film bench bench-scale bench-wire drills walk soak fuzz lab clean
 
 build: ## the binary, as released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
@@ -36,6 +36,9 @@ golden: ## golden screens and outputs, and docs/schema.json: look at the differe
 
 pictures: ## docs/pictures, from the demo
 	cd lab && $(GO) run . pictures
+
+film: ## docs/pictures/outage.svg, a planned power cut on the living demo
+	cd lab && $(GO) run . pictures --film
 
 bench: ## what single steps cost
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -106,7 +106,7 @@ func newDrill() *cobra.Command {
 }
 
 func newPictures() *cobra.Command {
-	out := ""
+	out, film := "", false
 	cmd := &cobra.Command{Use: "pictures", Short: "draw the docs' pictures from the demo", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		tmp, err := os.MkdirTemp("", "geotop-pictures-")
 		if err != nil {
@@ -119,8 +119,12 @@ func newPictures() *cobra.Command {
 		if err := build(ctx, "..", binary, "./cmd/geotop"); err != nil {
 			return err
 		}
+		if film {
+			return pictures.Film(ctx, binary, filepath.Join(out, "outage.svg"))
+		}
 		return pictures.Draw(ctx, binary, out)
 	}}
+	cmd.Flags().BoolVar(&film, "film", false, "the recording of a planned power cut, which is no more the same twice than the demo is")
 	cmd.Flags().StringVar(&out, "out", filepath.Join("..", "docs", "pictures"), "`folder` to write to")
 	return cmd
 }

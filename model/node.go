@@ -77,6 +77,17 @@ func (l *Lease) silence(now time.Time) time.Duration {
 	return now.Sub(l.Heard)
 }
 
+// Renewal is how often the node's kubelet renews its lease; 0 when it has none.
+func (n *Node) Renewal() time.Duration {
+	if n.lease == nil {
+		return 0
+	}
+	return n.lease.Duration / renewals
+}
+
+// renewals is how often kubelets renew a lease in the time it lasts.
+const renewals = 4
+
 // silentAfter is how long without a heartbeat until a node counts as silent:
 // two missed renewals (kubelets renew at a quarter of the lease's duration) and
 // some slack; the whole duration when only the node's clock tells.

@@ -356,6 +356,13 @@ func (w *World) judgeStorage() {
 			w.reason(Warning, t.Cluster, "", "backuptarget/"+t.Name, "not available: "+cmp.Or(t.Message, "Longhorn does not say why"))
 		}
 	}
+	w.judgeDisks()
+}
+
+// judgeDisks reports where Longhorn can put no replicas. That it puts none on cordoned
+// machines is one finding of their house.
+func (w *World) judgeDisks() {
+	cordoned := map[string][]string{} // by site: machines
 	for _, s := range w.StorageNodes {
 		n := w.Node(s.Cluster, s.Name)
 		if n == nil || !n.Alive() {
@@ -365,12 +372,27 @@ func (w *World) judgeStorage() {
 			w.reason(Warning, s.Cluster, n.Site, "storage/"+s.Name, "Longhorn is not ready on it: "+cmp.Or(s.Reason, "it does not say why"))
 		}
 		for _, d := range s.Disks {
-			if s.Ready && d.Scheduling && !d.Schedulable {
+			switch {
+			case !s.Ready || !d.Scheduling || d.Schedulable:
+			case n.Unschedulable && d.Reason == reasonCordoned:
+				if !slices.Contains(cordoned[n.Site], s.Name) {
+					cordoned[n.Site] = append(cordoned[n.Site], s.Name)
+				}
+			default:
 				w.reason(Warning, s.Cluster, n.Site, "storage/"+s.Name, "disk "+d.Path+" takes no more replicas: "+cmp.Or(d.Reason, "Longhorn does not say why"))
 			}
 		}
 	}
+	for _, s := range w.Sites {
+		if names := cordoned[s.Name]; len(names) > 0 {
+			w.reason(Warning, "", s.Name, "site/"+s.Name, "Longhorn puts no copies onto what is cordoned there: "+some(names, 3))
+		}
+	}
 }
+
+// reasonCordoned is why a disk takes no replicas while Kubernetes calls its node
+// unschedulable (Longhorn's setting disable-scheduling-on-cordoned-node).
+const reasonCordoned = "KubernetesNodeCordoned"
 
 // SiteStorage sums what the disks of a site hold, in bytes.
 func (w *World) SiteStorage(site string) (used, capacity int64) {

@@ -153,6 +153,38 @@ func TestOneFindingForAHouse(t *testing.T) {
 	}
 }
 
+// What Longhorn leaves alone because Kubernetes has it cordoned is one finding of its
+// house; a disk that is full is its own.
+func TestDisksThatTakeNoReplicas(t *testing.T) {
+	b := houses()
+	f := disks(b)
+	for _, n := range b.c.Nodes.Items {
+		n.Unschedulable = n.Labels[zoneLabel] == "moka"
+	}
+	for _, n := range f.Nodes.Items {
+		d := Disk{Path: "/data", Ready: true, Scheduling: true}
+		switch {
+		case strings.HasPrefix(n.Name, "moka"):
+			d.Reason = reasonCordoned
+		case n.Name == "flacq-1":
+			d.Reason = "DiskPressure"
+		default:
+			d.Schedulable = true
+		}
+		n.Disks = []Disk{d, d}
+	}
+	said := []string{}
+	for _, r := range b.world().Reasons {
+		said = append(said, r.Object+": "+r.Text)
+	}
+	slices.Sort(said)
+	said = slices.Compact(said)
+	if len(said) != 2 || !strings.HasPrefix(said[0], "site/moka: Longhorn puts no copies onto what is cordoned there: moka-1, moka-2") ||
+		said[1] != "storage/flacq-1: disk /data takes no more replicas: DiskPressure" {
+		t.Errorf("%q", said)
+	}
+}
+
 func TestVolumesInADocument(t *testing.T) {
 	b := houses()
 	f := disks(b)

@@ -2,6 +2,7 @@ package survive
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,8 @@ import (
 // were started, else by default.
 type clocks struct {
 	grace     time.Duration // node-monitor-grace-period
+	monitor   time.Duration // node-monitor-period
+	renewal   time.Duration // how often kubelets renew their leases
 	rate      float64       // node-eviction-rate: nodes a second and zone
 	secondary float64       // secondary-node-eviction-rate
 	large     int           // large-cluster-size-threshold
@@ -26,7 +29,7 @@ const managerFlag = "--kube-controller-manager-arg"
 // clocksOf reads a cluster's clocks. Without a word from its servers they are the
 // controller-manager's defaults of its version.
 func clocksOf(w *model.World, c *model.Cluster) clocks {
-	t := clocks{grace: 50 * time.Second, rate: 0.1, secondary: 0.01, large: 50, unhealthy: 0.55}
+	t := clocks{grace: 50 * time.Second, monitor: 5 * time.Second, rate: 0.1, secondary: 0.01, large: 50, unhealthy: 0.55}
 	if v, err := version.ParseGeneric(c.Version); err == nil && v.LessThan(version.MajorMinor(1, 32)) {
 		t.grace = 40 * time.Second
 	}
@@ -34,6 +37,7 @@ func clocksOf(w *model.World, c *model.Cluster) clocks {
 		if n.Cluster != c.Name {
 			continue
 		}
+		t.renewal = max(t.renewal, n.Renewal())
 		for _, arg := range n.K3sFlag(managerFlag) {
 			name, value, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 			t.set(name, value)
@@ -42,12 +46,22 @@ func clocksOf(w *model.World, c *model.Cluster) clocks {
 	return t
 }
 
+// notice is how long after a loss a machine is found to be away, on the average: its last
+// renewal is half an interval old then, and it is looked for every so often.
+func (t *clocks) notice() time.Duration {
+	return max(0, t.grace-t.renewal/2+t.monitor/2)
+}
+
 func (t *clocks) set(name, value string) {
 	number, err := strconv.ParseFloat(value, 64)
 	switch {
 	case name == "node-monitor-grace-period":
 		if d, err := time.ParseDuration(value); err == nil && d > 0 {
 			t.grace = d
+		}
+	case name == "node-monitor-period":
+		if d, err := time.ParseDuration(value); err == nil && d > 0 {
+			t.monitor = d
 		}
 	case err != nil || number < 0:
 	case name == "node-eviction-rate":
@@ -66,6 +80,59 @@ type zone struct {
 	nodes, away int
 	rate        float64 // of evictions there, in nodes a second; 0 for none
 	why         string  // why there are none
+	given       int     // nodes given up there
+}
+
+// wait is how long it takes until so many of the zone's nodes are given up.
+func (z *zone) wait(nodes float64) time.Duration {
+	return time.Duration(nodes / z.rate * float64(time.Second))
+}
+
+// turn is which of a zone's nodes, one after another, was given up; of no zone where
+// something else decides when.
+type turn struct {
+	zone *zone
+	rank int
+}
+
+// timing is when the last of some pods is back. Which node of a zone is given up first
+// is chance: what counts is when it is a node's turn on the average, not when it was
+// in the order played.
+type timing []zoneTiming
+
+type zoneTiming struct {
+	zone  *zone
+	last  time.Duration // were all of the nodes the first
+	ranks []int         // of those nodes
+}
+
+func (t *timing) add(e *end) {
+	i := slices.IndexFunc(*t, func(z zoneTiming) bool { return z.zone == e.turn.zone })
+	if i < 0 {
+		i = len(*t)
+		*t = append(*t, zoneTiming{zone: e.turn.zone})
+	}
+	z, last := &(*t)[i], e.after
+	if z.zone != nil {
+		last -= z.zone.wait(float64(e.turn.rank))
+		if !slices.Contains(z.ranks, e.turn.rank) {
+			z.ranks = append(z.ranks, e.turn.rank)
+		}
+	}
+	z.last = max(z.last, last)
+}
+
+// seconds is nil where no pod comes back.
+func (t timing) seconds() *float64 {
+	var last *float64
+	for _, z := range t {
+		at := z.last
+		if n, of := float64(len(z.ranks)), z.zone; of != nil {
+			at += of.wait(n*float64(of.given+1)/(n+1) - 1) // the last of n among all, on the average
+		}
+		last = longer(last, seconds(at))
+	}
+	return last
 }
 
 // halfDead is how many nodes must be away at least for a zone to count as partly

@@ -226,7 +226,7 @@ func TestPodDeletionPolicy(t *testing.T) {
 			t.Errorf("%s: %s, wanted %s", policy, got, want)
 		}
 		v := survive.New(w).Of("h0").Volumes[0]
-		if want == "hangs" && (v.Outcome != model.Down || v.Recovery != nil) || want == "moves" && (v.Outcome != model.Interrupted || v.Recovery == nil || *v.Recovery != 50+300+30+1) {
+		if want == "hangs" && (v.Outcome != model.Down || v.Recovery != nil) || want == "moves" && (v.Outcome != model.Interrupted || v.Recovery == nil || *v.Recovery != 50-5+2.5+300+30+1) {
 			t.Errorf("%s: %+v", policy, v)
 		}
 	}

@@ -33,6 +33,7 @@ type end struct {
 	fate  fate
 	node  *node         // where it, or what takes its place, is
 	after time.Duration // from the loss on until that is decided; 0 for what stays
+	turn  turn          // of the machine that after follows from
 	why   string
 	freed bool // it made room for another, on a node that lives
 }
@@ -47,12 +48,14 @@ type played struct {
 	byPod map[*pod]*end // of those in ends, and of what took their place
 	freed []*end        // pods that had to make room, and wait
 	now   time.Duration // since the loss
+	turn  turn          // what that follows from
 }
 
 // leave is one pod that is asked to go, and when.
 type leave struct {
-	pod *pod
-	at  time.Duration
+	pod  *pod
+	at   time.Duration
+	turn turn
 }
 
 const (
@@ -109,10 +112,10 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 		switch e := s.end; {
 		case s.leaves:
 			p.state.ended[e.pod] = true
-			e.after = s.at
+			e.after, e.turn = s.at, s.turn
 			p.leave(e)
 		default:
-			e.after = s.at + settling
+			e.after, e.turn = s.at+settling, s.turn
 			if many && hopeless[e.pod.kind] || !p.settle(e) {
 				e.fate, e.node, hopeless[e.pod.kind] = pends, nil, true
 				waiting = append(waiting, e)
@@ -120,7 +123,7 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 			waiting = append(waiting, p.freed...)
 			p.freed = nil
 		}
-		if p.now = s.at; !many {
+		if p.now, p.turn = s.at, s.turn; !many {
 			waiting = p.again(waiting)
 		}
 	}
@@ -134,6 +137,7 @@ type step struct {
 	end    *end
 	at     time.Duration
 	leaves bool
+	turn   turn
 }
 
 // steps lists what happens, in its order.
@@ -151,12 +155,14 @@ func (p *played) steps() []step {
 	steps := []step{}
 	for _, l := range leaving {
 		e := p.byPod[l.pod]
-		steps = append(steps, step{e, l.at, true})
-		made := l.at
+		steps = append(steps, step{e, l.at, true, l.turn})
+		made, by := l.at, l.turn
 		switch owner := l.pod.fact.Owner; owner.Kind {
 		case "ReplicaSet", "ReplicationController":
 		case "Job":
-			made = max(made, p.clock.grace+backOff(ofJob[owner.UID]))
+			if patient := p.clock.notice() + backOff(ofJob[owner.UID]); patient > made {
+				made, by = patient, turn{}
+			}
 		case "StatefulSet":
 			if !p.state.freed(l.pod) {
 				continue
@@ -165,7 +171,7 @@ func (p *played) steps() []step {
 		default:
 			continue
 		}
-		steps = append(steps, step{e, made, false})
+		steps = append(steps, step{e, made, false, by})
 	}
 	// Pods that go at the same moment have all gone before the first is replaced.
 	first := func(s step) int { return map[bool]int{true: 0, false: 1}[s.leaves] }
@@ -201,7 +207,9 @@ func (p *played) again(waiting []*end) []*end {
 			}
 			settled := p.settle(e)
 			if hopeless[e.pod.kind] = !settled; settled {
-				e.after = max(e.after, p.now+settling)
+				if by := p.now + settling; by > e.after {
+					e.after, e.turn = by, p.turn
+				}
 			}
 			return settled
 		})
@@ -250,7 +258,10 @@ func (p *played) free(v *pod, by *end) {
 		e = &end{pod: v}
 		p.ends = append(p.ends, e)
 	}
-	e.fate, e.node, e.after = pends, nil, max(e.after, by.after)+settling
+	if e.fate, e.node = pends, nil; by.after > e.after {
+		e.after, e.turn = by.after, by.turn
+	}
+	e.after += settling
 	e.freed = e.pod.node == nil || !p.state.lost[e.pod.node.index] // else the one it stands for still cannot end
 	e.why = "it has to make room for " + by.pod.fact.Namespace + "/" + by.pod.fact.Name
 	switch v.fact.Owner.Kind {
@@ -292,17 +303,17 @@ func obstacles(why tallied) string {
 // Nodes of a zone are given up one after another.
 func (p *played) leaving() []leave {
 	list := []leave{}
-	given := map[string]int{}
 	for _, n := range shuffled(p.state.lots, p.state.nodes) {
 		i, z := n.index, p.zones[n.zone]
 		if !p.state.lost[i] || z.rate <= 0 {
 			continue
 		}
-		from := p.clock.grace + time.Duration(float64(given[n.zone])/z.rate*float64(time.Second))
-		given[n.zone]++
+		its := turn{z, z.given}
+		from := p.clock.notice() + z.wait(float64(z.given))
+		z.given++
 		for _, o := range shuffled(p.state.lots, p.state.pods[i]) {
 			if stay, ever := patience(o.kind.spec.Tolerations); !ever && !o.ends {
-				list = append(list, leave{o, from + stay})
+				list = append(list, leave{o, from + stay, its})
 			}
 		}
 	}

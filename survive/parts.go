@@ -163,6 +163,7 @@ type tally struct {
 	touched bool
 	why     string // what keeps the first pod away
 	unsure  string // a claim of a pod that comes back, of which it is not known where it can be used
+	when    timing
 }
 
 // bereft gives the fate of a pod that would run on, but for its volume.
@@ -199,7 +200,9 @@ func (p *played) needVolumes(t *tally, e *end, disks map[string]*part) {
 		d.user = t
 		switch e.fate {
 		case moves, starts:
-			d.back = longer(d.back, seconds(e.after))
+			var back timing
+			back.add(e)
+			d.back = longer(d.back, back.seconds())
 		case pends, hangs, away, waited:
 			d.kept = cmp.Or(d.kept, e.why, "nothing is known of why")
 		}
@@ -251,7 +254,8 @@ func (t *tally) add(e *end) {
 	case moves:
 		t.Move++
 		t.unsure = cmp.Or(t.unsure, e.pod.kind.unsure)
-		t.Recovery = longer(t.Recovery, seconds(e.after))
+		t.when.add(e)
+		t.Recovery = t.when.seconds()
 	case pends:
 		t.Pend++
 	case hangs:

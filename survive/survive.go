@@ -119,6 +119,25 @@ func (a *Analysis) Fates(lots uint64, sites ...string) []Fate {
 	return list
 }
 
+// Back is when the last pod that another takes the place of is back, from the moment on
+// that the sites go dark together; 0 when there is none.
+func (a *Analysis) Back(sites ...string) time.Duration {
+	var last time.Duration
+	for i, c := range a.clusters {
+		lost := c.lost(sites)
+		var when timing
+		for _, e := range c.play(lost, c.controlPlane(lost).Outcome < model.Down, a.clocks[i], nil).ends {
+			if e.fate == moves {
+				when.add(e)
+			}
+		}
+		if s := when.seconds(); s != nil {
+			last = max(last, time.Duration(*s*float64(time.Second)))
+		}
+	}
+	return last
+}
+
 // part is a verdict on one thing, and whether the loss has to do with it at all.
 type part struct {
 	model.PartVerdict

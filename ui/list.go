@@ -56,6 +56,9 @@ func (s *listScreen) refresh(a *App) {
 	if s.rows != nil && s.rowsWorld == a.world && s.rowsQuery == q {
 		return
 	}
+	if s.rowsQuery != q {
+		s.wants = nil // other rows: columns may be laid out anew
+	}
 	s.rows, s.rowsWorld, s.rowsQuery = s.list.Rows(a.world, q), a.world, q
 	if i := s.rows.Find(s.key); s.key != "" && i >= 0 {
 		s.at = i

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/user"
 	"strings"
-	"time"
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
@@ -319,7 +318,7 @@ func (a *act) agree(cmd *cobra.Command, p *model.Plan) error {
 
 // runner carries out plans on the source's cluster.
 func (f *flags) runner(src *source) *actions.Runner {
-	return &actions.Runner{API: src.api, World: src.World, Who: whoAmI(), Audit: f.auditLog(), Now: time.Now}
+	return &actions.Runner{API: src.api, World: src.World, Who: whoAmI(), Audit: f.auditLog(), Now: src.now}
 }
 
 // auditLog is the log of this account; nil where there is no place for one.

@@ -140,5 +140,5 @@ func openReel(name string, opt model.Options) (*source, error) {
 	if err := r.Seek(len(tape.Times()) - 1); err != nil {
 		return nil, errors.Join(usage("--replay %s: %w", name, err), tape.Close())
 	}
-	return &source{judge: &judge{}, reel: r, changed: r.changed, world: r.now}, nil
+	return &source{judge: &judge{}, reel: r, now: time.Now, changed: r.changed, world: r.now}, nil
 }

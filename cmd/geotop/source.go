@@ -34,9 +34,10 @@ import (
 type source struct {
 	run     func(ctx context.Context) // nil when nothing has to run
 	judge   *judge
-	api     actions.API     // nil where nothing can be changed
-	pods    *kube.Collector // the way into pods; nil where there are none to go into
-	looked  func()          // tells that somebody looks; nil where that is of no use
+	api     actions.API      // nil where nothing can be changed
+	pods    *kube.Collector  // the way into pods; nil where there are none to go into
+	looked  func()           // tells that somebody looks; nil where that is of no use
+	now     func() time.Time // a demo has a clock of its own
 	changed <-chan struct{}
 	world   func() *model.World
 
@@ -188,7 +189,7 @@ func live(p parts, opt model.Options) (*source, error) {
 	}
 	set := collectors.NewSet(list...)
 	judge := &judge{tries: p.tries}
-	return &source{run: set.Run, judge: judge, api: c, pods: c, looked: p.events.Look, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
+	return &source{run: set.Run, judge: judge, api: c, now: now, pods: c, looked: p.events.Look, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {
@@ -233,7 +234,7 @@ func openFile(name string, stdin io.Reader, opt model.Options) (*source, error) 
 	changed := make(chan struct{}, 1)
 	changed <- struct{}{}
 	judge := &judge{eager: true} // its time stands still
-	return &source{judge: judge, changed: changed, world: func() *model.World { return judge.of(model.Assemble(facts, at, opt)) }}, nil
+	return &source{judge: judge, now: time.Now, changed: changed, world: func() *model.World { return judge.of(model.Assemble(facts, at, opt)) }}, nil
 }
 
 // k3sConfig is where k3s puts its own kubeconfig on a server.

@@ -58,10 +58,9 @@ func (r *Result) forecast() {
 		if f.Namespace != namespace {
 			continue
 		}
-		if r.Decided = max(r.Decided, f.After); f.Word == "moves" {
-			r.Expected = max(r.Expected, f.After)
-		}
+		r.Decided = max(r.Decided, f.After)
 	}
+	r.Expected = a.Back(r.Lost...)
 }
 
 // chance reports whether the outcome is one of the forecasts in which what Kubernetes

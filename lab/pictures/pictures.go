@@ -3,9 +3,12 @@ package pictures
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/geotop/geotop/demo/still"
@@ -24,7 +27,6 @@ type picture struct {
 }
 
 var pictures = []picture{
-	{"home-phone.svg", "geotop on a phone: one house is dark", "powercut", 3 * time.Minute, 46, 19, "", "curepipe", "dark"},
 	{"home.svg", "geotop: sites, what needs attention, and the dark house's details", "powercut", 3 * time.Minute, 120, 36, "", "curepipe", "dark"},
 	{"workloads.svg", "geotop: workloads and where they run", "weak", 0, 100, 30, "6", "WORKLOAD", "dark"},
 	{"tailnet.svg", "geotop: links to every house, and the machines of the tailnet", "weak", 0, 100, 20, "3", "PATH", "dark"},
@@ -34,6 +36,8 @@ var pictures = []picture{
 	{"details.svg", "geotop: details of a node that is lost", "powercut", 3 * time.Minute, 80, 30, "2d", "taint", "dark"},
 	{"timeline.svg", "geotop: what happened, newest first", "powercut", 3 * time.Minute, 100, 14, "8", "no sign of life", "dark"},
 	{"map.svg", "geotop on a wide screen, with a map of the houses and their links", "weak", 0, 150, 50, "", "relayed", "dark"},
+	{"backups.svg", "geotop: backups, and which of them are in the bucket", "weak", 0, 120, 20, "5", "verified", "dark"},
+	{"pods.svg", "geotop: pods, those in trouble only", "weak", 0, 100, 14, "7!", "POD", "dark"},
 	{"high-contrast.svg", "geotop in high contrast", "powercut", 3 * time.Minute, 80, 24, "", "curepipe", "high-contrast"},
 }
 
@@ -48,25 +52,56 @@ func Draw(ctx context.Context, binary, dir string) error {
 		return err
 	}
 	for _, p := range pictures {
-		if err := p.draw(ctx, binary, tmp, filepath.Join(dir, p.file)); err != nil {
+		err := p.on(ctx, binary, tmp, func(t *term.Term) error {
+			return os.WriteFile(filepath.Join(dir, p.file), []byte(SVG(t.Emulator(), p.title)), 0o644)
+		})
+		if err != nil {
 			return fmt.Errorf("%s: %w", p.file, err)
 		}
 	}
-	return nil
+	return sheet(ctx, binary, tmp, filepath.Join(dir, "phone.svg"))
 }
 
-func (p picture) draw(ctx context.Context, binary, tmp, out string) error {
-	w, err := still.Of(ctx, p.scenario, 1, p.after)
-	if err != nil {
-		return err
+// panes are all of them on a phone, by their keys.
+var panes = []struct{ key, shows string }{
+	{"1", "curepipe"}, {"2", "curepipe-1"}, {"3", "direct"}, {"4", "data"}, {"5", "verified"}, {"6", "postgres"}, {"7", "postgres"}, {"8", "dark"}, {"9", "curepipe"},
+}
+
+// sheet draws all panes on a phone beside each other, three in a row.
+func sheet(ctx context.Context, binary, tmp, out string) error {
+	const width, height, row, gap = 46, 19, 3, 10.0
+	wide, high := size(width, cellWidth)+gap, size(height, cellHeight)+gap
+	var b strings.Builder
+	begin(&b, row*wide-gap, float64((len(panes)+row-1)/row)*high-gap, "geotop on a phone: all panes at 46x19, one house dark")
+	for i, pane := range panes {
+		p := picture{scenario: "powercut", after: 3 * time.Minute, width: width, height: height, keys: pane.key, shows: pane.shows, theme: "dark"}
+		err := p.on(ctx, binary, tmp, func(t *term.Term) error {
+			fmt.Fprintf(&b, `<g transform="translate(%.1f %.1f)">`+"\n%s</g>\n", float64(i%row)*wide, float64(i/row)*high, inner(t.Emulator()))
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("pane %s: %w", pane.key, err)
+		}
 	}
-	doc, err := json.Marshal(w)
-	if err != nil {
-		return err
-	}
-	saved := filepath.Join(tmp, p.scenario+".json")
-	if err := os.WriteFile(saved, doc, 0o600); err != nil {
-		return err
+	b.WriteString("</svg>\n")
+	return os.WriteFile(out, []byte(b.String()), 0o644)
+}
+
+// on has the picture's screen on a terminal while it is drawn.
+func (p picture) on(ctx context.Context, binary, tmp string, draw func(t *term.Term) error) error {
+	saved := filepath.Join(tmp, fmt.Sprintf("%s-%s.json", p.scenario, p.after))
+	if _, err := os.Stat(saved); errors.Is(err, fs.ErrNotExist) {
+		w, err := still.Of(ctx, p.scenario, 1, p.after)
+		if err != nil {
+			return err
+		}
+		doc, err := json.Marshal(w)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(saved, doc, 0o600); err != nil {
+			return err
+		}
 	}
 	t, err := term.Start(p.width, p.height, []string{"COLORTERM=truecolor"}, binary, "--from", saved, "--theme", p.theme)
 	if err != nil {
@@ -85,5 +120,5 @@ func (p picture) draw(ctx context.Context, binary, tmp, out string) error {
 	if err := t.Quiet(ctx, 300*time.Millisecond); err != nil {
 		return err
 	}
-	return os.WriteFile(out, []byte(SVG(t.Emulator(), p.title)), 0o644)
+	return draw(t)
 }

@@ -30,18 +30,40 @@ type run struct {
 
 // SVG draws the screen; title is what it shows, for those who cannot see it.
 func SVG(screen *vt.SafeEmulator, title string) string {
-	width := float64(screen.Width())*cellWidth + 2*margin
-	height := float64(screen.Height())*cellHeight + 2*margin
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.1f %.1f" width="%.0f" role="img" aria-label="%s">`+"\n", width, height, width, html.EscapeString(title))
-	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" rx="8" fill="%s"/>`+"\n", html.EscapeString(title), background)
-	fmt.Fprintf(&b, `<g font-family="ui-monospace,'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace" font-size="14" fill="%s" xml:space="preserve">`+"\n", foreground)
+	begin(&b, size(screen.Width(), cellWidth), size(screen.Height(), cellHeight), title)
+	b.WriteString(inner(screen) + "</svg>\n")
+	return b.String()
+}
+
+// inner draws the screen on its background.
+func inner(screen *vt.SafeEmulator) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `<rect width="%.1f" height="%.1f" rx="8" fill="%s"/>`+"\n"+`<g %s>`+"\n", size(screen.Width(), cellWidth), size(screen.Height(), cellHeight), background, letters)
 	for y := range screen.Height() {
-		for _, r := range runs(screen, y) {
-			r.draw(&b, y)
-		}
+		b.WriteString(line(screen, y, y))
 	}
-	b.WriteString("</g></svg>\n")
+	b.WriteString("</g>\n")
+	return b.String()
+}
+
+// letters are the attributes of what holds text.
+const letters = `font-family="ui-monospace,'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace" font-size="14" fill="` + foreground + `" xml:space="preserve"`
+
+// size is how much room so many cells take with their margins.
+func size(cells int, cell float64) float64 { return float64(cells)*cell + 2*margin }
+
+func begin(b *strings.Builder, width, height float64, title string) {
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.1f %.1f" width="%.0f" role="img" aria-label="%s">`+"\n", width, height, width, html.EscapeString(title))
+	fmt.Fprintf(b, "<title>%s</title>\n", html.EscapeString(title))
+}
+
+// line draws the screen's line y where line at is.
+func line(screen *vt.SafeEmulator, y, at int) string {
+	var b strings.Builder
+	for _, r := range runs(screen, y) {
+		r.draw(&b, at)
+	}
 	return b.String()
 }
 

@@ -97,7 +97,7 @@ func (c *Config) complete() error {
 // managerArgs are the clocks of the controller-manager, as k3s would be told them.
 func (c *Config) managerArgs() []string {
 	return []string{
-		"node-monitor-grace-period=" + c.Grace.String(), "node-eviction-rate=" + strconv.FormatFloat(c.EvictRate, 'f', -1, 64),
+		"node-monitor-period=1s", "node-monitor-grace-period=" + c.Grace.String(), "node-eviction-rate=" + strconv.FormatFloat(c.EvictRate, 'f', -1, 64),
 	}
 }
 

@@ -74,7 +74,6 @@ func (r *Rig) startControllers() error {
 		"--kubeconfig=" + r.Kubeconfig("admin"), "--authentication-kubeconfig=" + r.Kubeconfig("admin"), "--authorization-kubeconfig=" + r.Kubeconfig("admin"),
 		"--service-account-private-key-file=" + r.file("pki/sa.key"), "--root-ca-file=" + r.ca.file(), "--use-service-account-credentials=false",
 		"--bind-address=127.0.0.1", "--secure-port=0", "--cert-dir=" + r.file("kcm"), "--leader-elect=false",
-		"--node-monitor-period=1s",
 		"--kube-api-qps=2000", "--kube-api-burst=4000", "--concurrent-deployment-syncs=20", "--concurrent-replicaset-syncs=50", "--concurrent-statefulset-syncs=20",
 		"--controllers=*,-node-ipam-controller"}
 	for _, a := range r.cfg.managerArgs() {

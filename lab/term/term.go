@@ -108,8 +108,15 @@ func (t *Term) Screen() string {
 	return b.String()
 }
 
-// Emulator is the screen with its colours.
+// Emulator is the screen with its colours; only what is quiet can be drawn from it.
 func (t *Term) Emulator() *vt.SafeEmulator { return t.screen }
+
+// Still hands out the screen with its colours while nothing is drawn on it.
+func (t *Term) Still(do func(screen *vt.SafeEmulator)) {
+	t.drawing.Lock()
+	defer t.drawing.Unlock()
+	do(t.screen)
+}
 
 // Bytes is how much the program has written so far.
 func (t *Term) Bytes() int64 { return t.bytes.Load() }
