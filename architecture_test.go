@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"collectors/tailnet":     {"collectors", "model"},
 	"demo":                   {},
 	"demo/still":             {"collectors", "collectors/kube", "collectors/links", "collectors/objectstore", "collectors/tailnet", "demo", "model", "survive"},
+	"config":                 {},
 	"recording":              {"model"},
 	"session":                {"model"},
 	"survive":                {"model"},
@@ -38,7 +39,7 @@ var allowed = map[string][]string{
 	"output":                 {"model", "text", "themes", "view"},
 	"ui":                     {"actions", "geo", "keymap", "model", "text", "themes", "view"},
 	"internal/golden":        {},
-	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "demo", "keymap", "linear", "model", "output", "recording", "session", "survive", "text", "themes", "ui", "view"},
+	"cmd/geotop":             {"actions", "collectors", "collectors/kube", "collectors/links", "collectors/memory", "collectors/objectstore", "collectors/tailnet", "config", "demo", "keymap", "linear", "model", "output", "recording", "session", "survive", "text", "themes", "ui", "view"},
 }
 
 // pure are packages that neither look at the world nor wait: no file, no

@@ -227,6 +227,36 @@ func Default() *Map {
 	}}
 }
 
+// Actions lists what keys can be chosen for, in table order.
+func (m *Map) Actions() []Action {
+	var list []Action
+	for _, b := range m.bindings {
+		if !b.fixed() && !slices.Contains(list, b.Action) {
+			list = append(list, b.Action)
+		}
+	}
+	return list
+}
+
+// fixed reports whether a binding cannot be changed: what is typed, and what a question
+// is answered with.
+func (b *Binding) fixed() bool {
+	return slices.Contains([]Scope{Filtered, Palette, Typed, Question}, b.Scope)
+}
+
+// With gives the table with other keys for some actions, wherever those apply. An error
+// says which keys cannot be so.
+func (m *Map) With(keys map[Action][]string) (*Map, error) {
+	with := &Map{slices.Clone(m.bindings)}
+	for i := range with.bindings {
+		b := &with.bindings[i]
+		if chosen, is := keys[b.Action]; is && !b.fixed() {
+			b.Keys = chosen
+		}
+	}
+	return with, with.Check()
+}
+
 // Lookup gives the action of a key in the first of the scopes that binds it.
 func (m *Map) Lookup(key string, scopes ...Scope) (Action, bool) {
 	for _, s := range scopes {
@@ -258,6 +288,19 @@ func (m *Map) Key(s Scope, a Action) string {
 		}
 	}
 	return ""
+}
+
+// Keys gives all keys of an action in a scope, in people's form.
+func (m *Map) Keys(s Scope, a Action) []string {
+	var keys []string
+	for _, b := range m.bindings {
+		if b.Scope == s && b.Action == a {
+			for _, k := range b.Keys {
+				keys = append(keys, Name(k))
+			}
+		}
+	}
+	return keys
 }
 
 // Help gives the phrase for an action in a scope, "" when it has none.

@@ -104,8 +104,9 @@ type Location struct {
 	Longitude float64 `json:"longitude"`
 }
 
-// parseLocation reads a LocationAnnotation; nil when it makes no sense.
-func parseLocation(s string) *Location {
+// ParseLocation reads "latitude,longitude" in degrees, as in a LocationAnnotation; nil
+// when it makes no sense.
+func ParseLocation(s string) *Location {
 	lat, lon, found := strings.Cut(s, ",")
 	north, err1 := strconv.ParseFloat(strings.TrimSpace(lat), 64)
 	east, err2 := strconv.ParseFloat(strings.TrimSpace(lon), 64)
@@ -341,19 +342,22 @@ func assignSites(nodes []*Node, labels []string) {
 }
 
 // gatherSites makes the sites of the nodes, sorted by name with "?" last.
-func gatherSites(nodes []*Node) []*Site {
+func gatherSites(nodes []*Node, at map[string]Location) []*Site {
 	byName := map[string]*Site{}
 	sites := []*Site{}
 	for _, n := range nodes {
 		s := byName[n.Site]
 		if s == nil {
 			s = &Site{Name: n.Site, Verdict: "unknown"}
+			if l, told := at[n.Site]; told {
+				s.Location = &l
+			}
 			byName[n.Site] = s
 			sites = append(sites, s)
 		}
 		s.add(n)
 		if s.Location == nil {
-			s.Location = parseLocation(n.Annotations[LocationAnnotation])
+			s.Location = ParseLocation(n.Annotations[LocationAnnotation])
 		}
 	}
 	slices.SortFunc(sites, func(a, b *Site) int {

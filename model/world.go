@@ -65,6 +65,8 @@ func (f *ClusterFacts) sources() []Source {
 type Options struct {
 	SiteLabels []string      // node labels that name the site, first match wins; SiteLabels when nil
 	StaleAfter time.Duration // how long an answer counts as current; 20 s when 0
+	// Locations is where sites are, by name; it goes before LocationAnnotation.
+	Locations map[string]Location
 }
 
 // World is the joined state of all clusters at one moment.
@@ -151,7 +153,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		w.addEvents(&f.Clusters[i])
 		w.addPlans(&f.Clusters[i])
 	}
-	w.finishSites(nodeSource)
+	w.finishSites(nodeSource, opt.Locations)
 	for i := range f.Clusters {
 		c := &f.Clusters[i]
 		w.Clusters = append(w.Clusters, newCluster(c, w.clusterNodes(c.Name)))
@@ -224,11 +226,11 @@ func (w *World) addEvents(c *ClusterFacts) {
 }
 
 // finishSites gathers the nodes into sites, judges them and counts pods.
-func (w *World) finishSites(nodeSource map[string]Source) {
+func (w *World) finishSites(nodeSource map[string]Source, at map[string]Location) {
 	slices.SortFunc(w.Nodes, func(a, b *Node) int {
 		return cmp.Or(cmp.Compare(a.Site, b.Site), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Cluster, b.Cluster))
 	})
-	w.Sites = gatherSites(w.Nodes)
+	w.Sites = gatherSites(w.Nodes, at)
 	worst := map[string]Source{}
 	for _, n := range w.Nodes {
 		src := nodeSource[n.Cluster]

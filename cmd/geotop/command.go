@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/geotop/geotop/demo"
+	"github.com/geotop/geotop/keymap"
+	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/output"
 	"github.com/geotop/geotop/text"
 	"github.com/geotop/geotop/themes"
@@ -20,7 +23,7 @@ import (
 
 // flags are the operator's choices.
 type flags struct {
-	kubeconfig, context               string
+	config, kubeconfig, context       string
 	demo                              string
 	seed                              uint64
 	from, recordTo, replay            string
@@ -40,6 +43,9 @@ type flags struct {
 	format             string
 	timeout            time.Duration
 	list               view.List // the one list to print; nil for what matters of all
+
+	keys      *keymap.Map // as the configuration has them
+	locations map[string]model.Location
 }
 
 // deepPatience is how long a look at blocks may take when nobody says.
@@ -57,8 +63,10 @@ const examples = `  geotop                          live screen of the current c
   geotop --once --check; echo $?  0 ok, 1 warning, 2 critical, 3 unknown
   geotop --once -o json | jq .sites`
 
-func newCommand() *cobra.Command {
-	f := &flags{}
+func newCommand() *cobra.Command { return commandOf(&flags{}) }
+
+// commandOf makes the command that fills these flags.
+func commandOf(f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "geotop",
 		Short:         "the cockpit for Kubernetes clusters stretched across houses",
@@ -68,11 +76,20 @@ func newCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			for c := cmd; c != nil; c = c.Parent() {
+				if slices.Contains([]string{"config", "version", "completion", "help", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, c.Name()) {
+					return nil // they must work with a configuration that does not
+				}
+			}
+			return f.configure(cmd)
+		},
 	}
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	fs := cmd.PersistentFlags()
 	fs.SortFlags = false
 	cmd.Flags().SortFlags = false
+	fs.StringVar(&f.config, "config", "", "configuration `file` (default: $GEOTOP_CONFIG, ~/.config/geotop/config.yaml)")
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config)")
 	fs.StringVar(&f.context, "context", "", "kubeconfig context `name`")
 	fs.StringSliceVar(&f.others, "other-server", nil, "`host:port` of another API server, to go on with when the kubeconfig's is silent")
@@ -112,7 +129,7 @@ func newCommand() *cobra.Command {
 	cmd.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupAct, Title: "Change, after a plan and a question:"}, &cobra.Group{ID: groupInside, Title: "Go inside:"})
 	add(cmd, groupLook, newWhatIf(f), newLinks(f), newDoctor(f))
 	addActions(cmd, f)
-	cmd.AddCommand(newVersion())
+	cmd.AddCommand(newConfig(f), newVersion())
 	for _, c := range cmd.Commands() {
 		c.Long = flow(c.Long)
 	}
@@ -258,6 +275,20 @@ exits 0 when all can be seen that is there, 1 otherwise.`,
 	}
 }
 
+// choices refuses values that are none of those there are.
+func (f *flags) choices() error {
+	if f.timeout <= 0 {
+		return usage("--timeout must be more than nothing")
+	}
+	if _, err := themes.Load(f.theme); err != nil {
+		return usage("%w", err)
+	}
+	if f.color != "auto" && f.color != "always" && f.color != "never" {
+		return usage("--color is %q; there are auto, always, never", f.color)
+	}
+	return nil
+}
+
 // oneSource refuses flags that name several sources, or make a recording of one.
 func (f *flags) oneSource() error {
 	var given []string
@@ -287,14 +318,8 @@ func (f *flags) run(cmd *cobra.Command) error {
 	if f.deep != "" && !cmd.Flags().Changed("timeout") {
 		f.timeout = deepPatience
 	}
-	if f.timeout <= 0 {
-		return usage("--timeout must be more than nothing")
-	}
-	if _, err := themes.Load(f.theme); err != nil {
-		return usage("%w", err)
-	}
-	if f.color != "auto" && f.color != "always" && f.color != "never" {
-		return usage("--color is %q; there are auto, always, never", f.color)
+	if err := f.choices(); err != nil {
+		return err
 	}
 	src, err := f.open(cmd.InOrStdin())
 	if err != nil {

@@ -11,6 +11,14 @@ import (
 	"github.com/geotop/geotop/text"
 )
 
+// TestMain keeps the account's own configuration out of the tests.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("GEOTOP_CONFIG", os.DevNull); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // geotop runs the command in this process.
 func geotop(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()

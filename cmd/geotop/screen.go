@@ -11,7 +11,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/term"
 
-	"github.com/geotop/geotop/keymap"
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/session"
 	"github.com/geotop/geotop/survive"
@@ -82,7 +81,7 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	ctx, cancel := context.WithCancel(uninterrupted(ctx))
 	defer cancel()
 	cfg := ui.Config{
-		Context: ctx, Feed: src, Keys: keymap.Default(), Theme: f.theme, Site: f.site,
+		Context: ctx, Feed: src, Keys: f.keys, Theme: f.theme, Site: f.site,
 		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery, ASCII: f.ascii || onlyASCII(os.Getenv), Whole: f.low,
 		Looked: src.looked, Recording: src.recording,
 		Lose: func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },

@@ -121,7 +121,7 @@ type scene struct {
 // on the screen meanwhile.
 func Film(ctx context.Context, binary, out string) error {
 	f := film{width: 80, height: 24, title: "geotop gets a house ready for a planned power cut", lines: map[string]int{}}
-	t, err := term.Start(f.width, f.height, []string{"COLORTERM=truecolor"}, binary, "--demo=healthy", "--write", "--theme", "dark")
+	t, err := term.Start(f.width, f.height, []string{"COLORTERM=truecolor", "GEOTOP_CONFIG=" + os.DevNull}, binary, "--demo=healthy", "--write", "--theme", "dark")
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (p picture) on(ctx context.Context, binary, tmp string, draw func(t *term.T
 			return err
 		}
 	}
-	t, err := term.Start(p.width, p.height, []string{"COLORTERM=truecolor"}, binary, "--from", saved, "--theme", p.theme)
+	t, err := term.Start(p.width, p.height, []string{"COLORTERM=truecolor", "GEOTOP_CONFIG=" + os.DevNull}, binary, "--from", saved, "--theme", p.theme)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,7 +65,7 @@ type measure struct {
 // open starts a demo and waits until its first screen is there.
 func (m *measure) open(ctx context.Context, demo string, shows ...string) (*term.Term, error) {
 	args := append([]string{m.geotop, "--demo=" + demo}, m.more...)
-	s, err := term.Start(m.width, m.height, []string{"LANG=C.UTF-8"}, args...)
+	s, err := term.Start(m.width, m.height, []string{"LANG=C.UTF-8", "GEOTOP_CONFIG=" + os.DevNull}, args...)
 	if err != nil {
 		return nil, err
 	}
