@@ -49,6 +49,11 @@ type Config struct {
 	// its ports. Logs begins to read logs. Nil where there are no containers.
 	Enter func(command, namespace, pod string, args ...string) *exec.Cmd
 	Logs  func(ask LogAsk) Lines
+	// Greet tells those who look for the first time how to get about.
+	Greet bool
+	// Mouse has clicks and taps do something; the terminal's own selecting of text then
+	// needs Shift.
+	Mouse bool
 	// Reel is the recording that Feed's Worlds come from; nil where they are live.
 	Reel Reel
 	// Recording says what ended the recording that is made; nil where none is.
@@ -109,6 +114,7 @@ type App struct {
 	marked        []string     // sites to lose together
 	together      *model.Verdict
 	later         tea.Cmd // what a screen wants done
+	newHere       bool    // nobody looked before, and no key was pressed yet
 	travels       int     // steps of the cursor that have not come to rest
 
 	frame  string
@@ -207,24 +213,16 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	var cmd tea.Cmd
 	switch msg := msg.(type) {
 	case worldMsg:
-		if a.paused {
-			a.held = msg.world
-		} else {
-			a.adopt(msg.world)
-		}
+		a.receive(msg.world)
 		cmd = tea.Tick(a.cfg.Gate, func(time.Time) tea.Msg { return gateMsg{} })
 	case lostMsg:
 		a.adoptLoss(msg.verdict)
-	case soughtMsg, playMsg:
-		cmd = a.adoptReel(msg)
 	case checkedMsg, armedMsg, progressMsg, ranMsg, logMsg, linesMsg, yamlMsg, leftMsg:
 		cmd = a.adoptAct(msg)
 	case gateMsg:
 		return a, a.await()
 	case restMsg:
-		if a.travels = max(0, a.travels-1); a.travels > 0 {
-			return a, nil
-		}
+		a.travels = max(0, a.travels-1)
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
 	case resizeMsg:
@@ -234,18 +232,19 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.BackgroundColorMsg:
 		a.adoptBackground(msg.IsDark())
 	case armMsg:
-		if a.question != nil {
-			a.question.armed = true
-		}
+		a.arm()
 	case tea.PasteMsg:
 		if a.filter == nil {
 			return a, nil // pasted text never runs commands
 		}
 		cmd = a.typeFilter(msg)
+	case soughtMsg, playMsg:
+		cmd = a.adoptReel(msg)
+	case tea.MouseMsg:
+		a.touched()
+		cmd = a.point(msg)
 	case tea.KeyPressMsg:
-		if a.cfg.Looked != nil {
-			a.cfg.Looked()
-		}
+		a.touched()
 		cmd = a.press(msg)
 	default:
 		return a, nil
@@ -257,10 +256,40 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return a, cmd
 }
 
+// receive takes in a new World, or keeps it for later while the screen is held.
+func (a *App) receive(w *model.World) {
+	if a.world == nil {
+		a.newHere = a.cfg.Greet && w.LookedAt.IsZero()
+	}
+	if a.paused {
+		a.held = w
+	} else {
+		a.adopt(w)
+	}
+}
+
+// touched notes that somebody is there.
+func (a *App) touched() {
+	a.newHere = false
+	if a.cfg.Looked != nil {
+		a.cfg.Looked()
+	}
+}
+
+// arm has an open question take answers from now on.
+func (a *App) arm() {
+	if a.question != nil {
+		a.question.armed = true
+	}
+}
+
 // View hands out the frame.
 func (a *App) View() tea.View {
 	v := tea.NewView(a.frame)
 	v.AltScreen = true
+	if a.cfg.Mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	v.WindowTitle = a.windowTitle()
 	if a.filter != nil && a.height >= minHeight && a.width >= minWidth {
 		v.Cursor = tea.NewCursor(a.filter.cursor(a.width), a.height-1)

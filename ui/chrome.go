@@ -380,12 +380,30 @@ func (a *App) footer() string {
 		return a.typed.line(a.width)
 	case a.note != "":
 		return a.theme.Paint(themes.Accent, text.Cut(a.note, a.width))
+	case a.newHere && a.question == nil:
+		return a.greeting()
 	}
 	scope := a.top().scope()
 	if a.question != nil {
 		return a.keyHints(a.cfg.Keys.In(keymap.Question))
 	}
 	return a.keyHints(append(a.cfg.Keys.In(keymap.Global), a.cfg.Keys.In(scope)...))
+}
+
+// greeting is the footer of those who look for the first time.
+func (a *App) greeting() string {
+	key := func(s keymap.Scope, action keymap.Action) string {
+		for _, b := range a.cfg.Keys.In(s) {
+			if b.Action == action {
+				return a.keyName(b.Keys[0])
+			}
+		}
+		return ""
+	}
+	back := key(keymap.Global, keymap.Back)
+	words := fmt.Sprintf("%s help  %s quit  new here: %s opens, %s goes back, %s finds anything",
+		key(keymap.Global, keymap.Help), back, key(keymap.List, keymap.Open), back, key(keymap.Global, keymap.Find))
+	return a.theme.Paint(themes.Accent, text.Cut(words, a.width))
 }
 
 // useful reports whether a key does anything on the screen as it is.

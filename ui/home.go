@@ -18,7 +18,7 @@ func (a *App) drawHome(width, height int) []string {
 	left := width
 	side := 0
 	if a.splits(width) && list.rows.Len() > 0 {
-		side = min(max(width*2/5, 44), 90)
+		side = sideWidth(width)
 		left = width - side - 3
 	}
 	rowHeight := 1

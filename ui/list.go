@@ -3,6 +3,8 @@ package ui
 import (
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/geotop/geotop/keymap"
 	"github.com/geotop/geotop/model"
 	"github.com/geotop/geotop/text"
@@ -21,6 +23,10 @@ type listScreen struct {
 	first int // the first row shown
 	wants []int
 	shown []int // columns of the last frame, for sorting by the next one
+
+	head      string // as it was drawn, for finding rows on the screen
+	drawn     int    // rows below it
+	rowHeight int    // lines each
 
 	marked map[string]view.Object // rows to act on together, by their keys
 	beside string                 // key of the row whose details are beside the list
@@ -215,7 +221,7 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 	if !a.splits(width) {
 		return s.drawRows(a, width, height)
 	}
-	side := min(max(width*2/5, 44), 90)
+	side := sideWidth(width)
 	left := s.drawRows(a, width-side-3, height)
 	right := drawLines(a.theme, s.rows.Details(s.detailed(a)), side, height)
 	return beside(a.theme, left, right, width-side-3, height)
@@ -237,6 +243,9 @@ func (s *listScreen) noteLine(a *App) bool {
 	s.refresh(a)
 	return s.rows.Len() > 0 && !a.splits(a.width) && a.bodyHeight() >= 8
 }
+
+// sideWidth is how much of the width details beside a list take.
+func sideWidth(width int) int { return min(max(width*2/5, 44), 90) }
 
 // splitWidth is from where on a list has room for details beside it.
 const splitWidth = 110
@@ -280,6 +289,7 @@ func (s *listScreen) drawRows(a *App, width, height int) []string {
 	s.shown = layout.Columns
 
 	lines := []string{layout.Head(a.theme, s.query.Sort, s.query.Reverse)}
+	s.head, s.drawn, s.rowHeight = strings.TrimRight(ansi.Strip(lines[0]), " "), len(cells), rowHeight
 	stale := !a.fresh(s.list.Info().Sources)
 	for i, c := range cells {
 		selected := s.first+i == s.at

@@ -31,6 +31,7 @@ type flags struct {
 	siteLabels, others                []string
 	theme, color                      string
 	write, low, noQuery, ascii, words bool
+	mouse                             bool
 	socket, s3, deep                  string
 	headscale                         string
 	whatif                            bool
@@ -124,6 +125,7 @@ func commandOf(f *flags) *cobra.Command {
 	own.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
 	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")
 	own.BoolVar(&f.words, "plain", false, "in words, line by line, in place of a screen: for screen readers; on by itself with TERM=dumb")
+	own.BoolVar(&f.mouse, "mouse", false, "clicks and taps go to panes and rows; selecting text then needs Shift")
 	own.BoolVar(&f.noQuery, "no-query", false, "ask the terminal nothing (colours, modes)")
 	f.registerCompletions(cmd)
 	cmd.AddGroup(&cobra.Group{ID: groupLook, Title: "Look:"}, &cobra.Group{ID: groupAct, Title: "Change, after a plan and a question:"}, &cobra.Group{ID: groupInside, Title: "Go inside:"})
