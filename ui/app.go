@@ -49,6 +49,8 @@ type Config struct {
 	// its ports. Logs begins to read logs. Nil where there are no containers.
 	Enter func(command, namespace, pod string, args ...string) *exec.Cmd
 	Logs  func(ask LogAsk) Lines
+	// Kept is how the cluster was looked at the last time.
+	Kept Kept
 	// Greet tells those who look for the first time how to get about.
 	Greet bool
 	// Mouse has clicks and taps do something; the terminal's own selecting of text then
@@ -114,8 +116,9 @@ type App struct {
 	marked        []string     // sites to lose together
 	together      *model.Verdict
 	later         tea.Cmd // what a screen wants done
-	newHere       bool    // nobody looked before, and no key was pressed yet
-	travels       int     // steps of the cursor that have not come to rest
+	kept          Kept
+	newHere       bool // nobody looked before, and no key was pressed yet
+	travels       int  // steps of the cursor that have not come to rest
 
 	frame  string
 	resize resizeState
@@ -138,6 +141,7 @@ func New(cfg Config) (*App, error) {
 	}
 	a := &App{cfg: cfg, theme: theme, named: cfg.Theme, site: cfg.Site, write: cfg.Write, whole: cfg.Whole}
 	a.stack = []screen{newList(view.Lists()[0], nil)}
+	a.resume(cfg.Kept)
 	if cfg.Reel != nil {
 		a.note = a.reelHint()
 	}

@@ -86,6 +86,8 @@ func (a *App) act(action keymap.Action) tea.Cmd {
 		return a.step(1)
 	case keymap.Zoom:
 		a.whole = !a.whole
+		whole := a.whole
+		a.kept.Whole = &whole
 	}
 	return nil
 }
@@ -195,6 +197,7 @@ func (a *App) nextTheme() {
 	names := themes.Names()[1:]
 	i := slices.Index(names, a.theme.Name)
 	a.setTheme(names[(i+1)%len(names)])
+	a.kept.Theme = a.named
 }
 
 func (a *App) setTheme(name string) {

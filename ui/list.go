@@ -15,14 +15,15 @@ import (
 // listScreen is a list with its cursor. The cursor stays on its row's object,
 // wherever the row moves; only the rows on the screen are built.
 type listScreen struct {
-	list  view.List
-	query view.Query
-	few   bool // only the most important columns
-	key   string
-	at    int // the cursor's row
-	first int // the first row shown
-	wants []int
-	shown []int // columns of the last frame, for sorting by the next one
+	list     view.List
+	query    view.Query
+	few      bool // only the most important columns
+	recalled bool // how it was looked at before
+	key      string
+	at       int // the cursor's row
+	first    int // the first row shown
+	wants    []int
+	shown    []int // columns of the last frame, for sorting by the next one
 
 	head      string // as it was drawn, for finding rows on the screen
 	drawn     int    // rows below it
@@ -54,6 +55,7 @@ func (s *listScreen) setFilter(f string) { s.query.Text = f }
 // refresh makes the rows of the current world and query, and finds the cursor's
 // object in them.
 func (s *listScreen) refresh(a *App) {
+	a.recall(s)
 	q := s.query
 	q.Site = a.site
 	if s.list.Info().Name == "sites" {
@@ -126,10 +128,13 @@ func (s *listScreen) act(a *App, action keymap.Action) bool {
 		a.startFilter(s.query.Text)
 	case keymap.Sort:
 		s.nextSort(a)
+		a.keep(s)
 	case keymap.Reverse:
 		s.query.Reverse = !s.query.Reverse
+		a.keep(s)
 	case keymap.Columns:
 		s.few = !s.few
+		a.keep(s)
 	case keymap.Open:
 		s.open(a)
 	case keymap.Details:

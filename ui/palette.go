@@ -76,6 +76,7 @@ func (a *App) commands() []command {
 	for _, name := range themes.Names()[1:] {
 		add("theme "+name, "", func(a *App) tea.Cmd {
 			a.setTheme(name)
+			a.kept.Theme = name
 			return nil
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"time"
 
@@ -105,6 +106,9 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 			return session.YAML(ctx, src.pods, o.Kind, o.Namespace, o.Name)
 		}
 	}
+	if src.past != nil {
+		_ = src.past.View(&cfg.Kept) // what cannot be read is as good as none
+	}
 	app, err := ui.New(cfg)
 	if err != nil {
 		return usage("%w", err)
@@ -112,6 +116,9 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	stop := src.start(ctx)
 	p := tea.NewProgram(app, tea.WithContext(ctx), tea.WithFilter(ui.Filter), tea.WithFPS(fps), tea.WithColorProfile(f.profile()))
 	_, err = p.Run()
+	if src.past != nil && !reflect.DeepEqual(app.Kept(), cfg.Kept) {
+		_ = src.past.KeepView(app.Kept()) // nothing depends on it
+	}
 	failed := err != nil && ctx.Err() == nil && !errors.Is(err, tea.ErrInterrupted)
 	// The process ends here: a call that hangs on a dead link must not hold it.
 	cancel()

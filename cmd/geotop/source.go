@@ -37,6 +37,7 @@ type source struct {
 	api     actions.API      // nil where nothing can be changed
 	pods    *kube.Collector  // the way into pods; nil where there are none to go into
 	looked  func()           // tells that somebody looks; nil where that is of no use
+	past    *memory.Memory   // what is kept of the cluster; nil when nothing is
 	now     func() time.Time // a demo has a clock of its own
 	changed <-chan struct{}
 	world   func() *model.World
@@ -189,7 +190,7 @@ func live(p parts, opt model.Options) (*source, error) {
 	}
 	set := collectors.NewSet(list...)
 	judge := &judge{tries: p.tries}
-	return &source{run: set.Run, judge: judge, api: c, now: now, pods: c, looked: p.events.Look, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
+	return &source{run: set.Run, judge: judge, api: c, now: now, pods: c, past: past, looked: p.events.Look, changed: set.Changed(), world: func() *model.World { return judge.of(set.World(now(), opt)) }}, nil
 }
 
 func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) {

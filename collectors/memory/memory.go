@@ -264,7 +264,7 @@ func tidy(dir string) error {
 		path string
 		at   time.Time
 	}
-	kept := map[string][]state{stateSuffix: nil, timelineSuffix: nil}
+	kept := map[string][]state{stateSuffix: nil, timelineSuffix: nil, viewSuffix: nil}
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || e.IsDir() {

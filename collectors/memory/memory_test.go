@@ -116,6 +116,33 @@ func TestOnlyTheOwnerReads(t *testing.T) {
 }
 
 // A file that cannot be read is as good as none, and is written anew.
+func TestHowItWasLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	open := func() *Memory {
+		m, err := Open(dir, "a", "b", time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	kept := map[string]string{"theme": "light"}
+	if err := open().View(&kept); err != nil || kept["theme"] != "light" {
+		t.Errorf("nothing kept: %v, %v", err, kept)
+	}
+	if err := open().KeepView(map[string]string{"theme": "mono"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := open().View(&kept); err != nil || kept["theme"] != "mono" {
+		t.Errorf("kept: %v, %v", err, kept)
+	}
+	if err := os.WriteFile(open().viewPath(), []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := open().View(&kept); err == nil {
+		t.Error("a broken file is no error")
+	}
+}
+
 func TestBrokenFiles(t *testing.T) {
 	dir := kept(t)
 	path := open(t, dir).path
