@@ -1,6 +1,9 @@
 package ui
 
-import "maps"
+import (
+	"cmp"
+	"maps"
+)
 
 // Kept is how somebody wants to look at a cluster, from one time to the next: what the
 // screen looks like, and never what is left out of it. Who is woken at three must not
@@ -46,17 +49,20 @@ func (a *App) recall(s *listScreen) {
 	}
 	s.few = k.Few
 	for i, c := range s.list.Columns(a.world) {
-		if c.Title == k.Sort && k.Sort != "" {
+		if columnName(c.Title) == k.Sort {
 			s.query.Sort, s.query.Reverse = i, k.Reverse
 		}
 	}
 }
 
+// columnName is the column's title; that of the marks has none.
+func columnName(title string) string { return cmp.Or(title, "mark") }
+
 // keep notes the order that a list was given.
 func (a *App) keep(s *listScreen) {
 	k := KeptList{Few: s.few}
 	if columns := s.list.Columns(a.world); s.query.Sort >= 0 && s.query.Sort < len(columns) {
-		k.Sort, k.Reverse = columns[s.query.Sort].Title, s.query.Reverse
+		k.Sort, k.Reverse = columnName(columns[s.query.Sort].Title), s.query.Reverse
 	}
 	name := s.list.Info().Name
 	if a.kept.Lists == nil {

@@ -87,6 +87,36 @@ func TestStartDuringAnOutage(t *testing.T) {
 
 // No credential of any account of the lab, and no key of its bucket, may be in what
 // geotop keeps, prints or shows.
+// The order a list was given is there again at the next start; what was filtered out is not.
+func TestTheOrderComesBack(t *testing.T) {
+	allWell(t)
+	state := "XDG_STATE_HOME=" + t.TempDir()
+	s := start(t, 80, 24, []string{state}, "--kubeconfig", shared.Kubeconfig("viewer"))
+	shows(t, s, "new here", "curepipe")
+	for _, key := range []string{"2", "o", "o", "/", "moka\r"} {
+		if err := s.Type(key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows(t, s, "NODE↓", "/moka", "moka-1")
+	if err := s.Type("Q"); err != nil {
+		t.Fatal(err)
+	}
+	if code, err := s.Ended(within(t, patience)); err != nil || code != 0 {
+		t.Fatalf("ended with %d, %v", code, err)
+	}
+	s = start(t, 80, 24, []string{state}, "--kubeconfig", shared.Kubeconfig("viewer"))
+	shows(t, s, "curepipe", "24 pods ready")
+	if err := s.Type("2"); err != nil {
+		t.Fatal(err)
+	}
+	shows(t, s, "NODE↓", "curepipe-1", "moka-1")
+	if err := s.Type("1"); err != nil {
+		t.Fatal(err)
+	}
+	leaves(t, s)
+}
+
 func TestNoSecretsAreKept(t *testing.T) {
 	calm(t)
 	dir := t.TempDir()
