@@ -9,6 +9,7 @@
 package recording
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,7 +43,6 @@ type Recorder struct {
 	size  counter
 	frame int64 // bytes of documents in the open frame
 	most  struct{ frame, file int64 }
-	next  time.Time // not before then, by the clock
 	now   func() time.Time
 	err   error
 }
@@ -83,14 +83,46 @@ func Create(name string, now func() time.Time) (*Recorder, error) {
 func (r *Recorder) Take(w *model.World) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	began := r.now()
-	if r.err != nil || began.Before(r.next) {
-		return r.err
-	}
-	if r.err = r.write(w); r.err == nil {
-		r.next = began.Add(leisure * r.now().Sub(began))
+	if r.err == nil {
+		r.err = r.write(w)
 	}
 	return r.err
+}
+
+// Follow takes the Worlds that come until ctx ends, at its leisure: of those that come
+// too fast the last one counts, and it is taken before Follow returns. Err tells what
+// ended it.
+func (r *Recorder) Follow(ctx context.Context, worlds <-chan *model.World) {
+	var pending *model.World
+	var next time.Time
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			select {
+			case pending = <-worlds:
+			default:
+			}
+			if pending != nil {
+				_ = r.Take(pending)
+			}
+			return
+		case pending = <-worlds:
+		case <-wake.C:
+		}
+		began := r.now()
+		switch {
+		case pending == nil:
+		case began.Before(next):
+			wake.Reset(next.Sub(began))
+		default:
+			_ = r.Take(pending)
+			pending = nil
+			after := r.now()
+			next = after.Add(leisure * after.Sub(began))
+		}
+	}
 }
 
 func (r *Recorder) write(w *model.World) error {

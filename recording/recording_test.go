@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -174,22 +175,33 @@ func TestBounds(t *testing.T) {
 		t.Errorf("over one that is there: %v", err)
 	}
 
-	at := clock()
-	slow, _ := create(t)
-	slow.now = func() time.Time { at = at.Add(time.Second); return at }
-	record(t, slow, []*model.World{w, w, w}) // a second each: one, and then none for 50
-	if slow.frame == 0 || slow.frame != int64(len(mustJSON(t, w))) {
-		t.Errorf("%d bytes were taken down", slow.frame)
-	}
 }
 
-func mustJSON(t *testing.T, w *model.World) []byte {
-	t.Helper()
-	b, err := w.MarshalJSON()
+// Where a moment takes a second to write, none follows for fifty; of those that came
+// meanwhile the last is there in the end.
+func TestRecordingIsLeisurely(t *testing.T) {
+	worlds := cut(t, 4)
+	r, name := create(t)
+	at := clock()
+	r.now = func() time.Time { at = at.Add(time.Second); return at }
+	in := make(chan *model.World)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); r.Follow(ctx, in) }()
+	for _, w := range worlds {
+		in <- w
+	}
+	cancel()
+	<-done
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tape, err := Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	defer tape.Close()
+	holds(t, tape, []*model.World{worlds[0], worlds[3]}, 0, 1)
 }
 
 func FuzzOpen(f *testing.F) {

@@ -30,23 +30,18 @@ func (f *flags) record(src *source, errs io.Writer) (end func(), err error) {
 	worlds := make(chan *model.World, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	var writing sync.WaitGroup
-	writing.Go(func() { // beside the screen, which must not wait for a disk
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case w := <-worlds:
-				_ = r.Take(w) // Err tells of it
-			}
-		}
-	})
+	writing.Go(func() { r.Follow(ctx, worlds) }) // beside the screen, which must not wait for a disk
 	build, worth := src.world, noteworthy(f.timeout)
 	src.world = func() *model.World {
 		w := build()
 		if w.Looked() && worth(w) {
+			select { // the newest is what counts
+			case <-worlds:
+			default:
+			}
 			select {
 			case worlds <- w:
-			default: // the disk is behind: the next one will do
+			default: // another came at the same moment
 			}
 		}
 		return w
@@ -55,11 +50,6 @@ func (f *flags) record(src *source, errs io.Writer) (end func(), err error) {
 	return func() {
 		cancel()
 		writing.Wait()
-		select {
-		case w := <-worlds:
-			_ = r.Take(w)
-		default:
-		}
 		err := r.Err()
 		if cerr := r.Close(); err == nil {
 			err = cerr
