@@ -88,8 +88,7 @@ func (z *zone) wait(nodes float64) time.Duration {
 	return time.Duration(nodes / z.rate * float64(time.Second))
 }
 
-// turn is which of a zone's nodes, one after another, was given up; of no zone where
-// something else decides when.
+// turn is which of a zone's nodes, one after another, was given up.
 type turn struct {
 	zone *zone
 	rank int
@@ -107,14 +106,18 @@ type zoneTiming struct {
 }
 
 func (t *timing) add(e *end) {
-	i := slices.IndexFunc(*t, func(z zoneTiming) bool { return z.zone == e.turn.zone })
+	var in *zone
+	if e.turn != nil {
+		in = e.turn.zone
+	}
+	i := slices.IndexFunc(*t, func(z zoneTiming) bool { return z.zone == in })
 	if i < 0 {
 		i = len(*t)
-		*t = append(*t, zoneTiming{zone: e.turn.zone})
+		*t = append(*t, zoneTiming{zone: in})
 	}
 	z, last := &(*t)[i], e.after
-	if z.zone != nil {
-		last -= z.zone.wait(float64(e.turn.rank))
+	if in != nil {
+		last -= in.wait(float64(e.turn.rank))
 		if !slices.Contains(z.ranks, e.turn.rank) {
 			z.ranks = append(z.ranks, e.turn.rank)
 		}

@@ -33,7 +33,7 @@ type end struct {
 	fate  fate
 	node  *node         // where it, or what takes its place, is
 	after time.Duration // from the loss on until that is decided; 0 for what stays
-	turn  turn          // of the machine that after follows from
+	turn  *turn         // of the machine that after follows from; nil when from something else
 	why   string
 	freed bool // it made room for another, on a node that lives
 }
@@ -48,14 +48,14 @@ type played struct {
 	byPod map[*pod]*end // of those in ends, and of what took their place
 	freed []*end        // pods that had to make room, and wait
 	now   time.Duration // since the loss
-	turn  turn          // what that follows from
+	turn  *turn         // what that follows from
 }
 
 // leave is one pod that is asked to go, and when.
 type leave struct {
 	pod  *pod
 	at   time.Duration
-	turn turn
+	turn *turn
 }
 
 const (
@@ -137,7 +137,7 @@ type step struct {
 	end    *end
 	at     time.Duration
 	leaves bool
-	turn   turn
+	turn   *turn
 }
 
 // steps lists what happens, in its order.
@@ -152,7 +152,7 @@ func (p *played) steps() []step {
 			ofJob[o.fact.Owner.UID]++
 		}
 	}
-	steps := []step{}
+	steps := make([]step, 0, 2*len(leaving))
 	for _, l := range leaving {
 		e := p.byPod[l.pod]
 		steps = append(steps, step{e, l.at, true, l.turn})
@@ -161,7 +161,7 @@ func (p *played) steps() []step {
 		case "ReplicaSet", "ReplicationController":
 		case "Job":
 			if patient := p.clock.notice() + backOff(ofJob[owner.UID]); patient > made {
-				made, by = patient, turn{}
+				made, by = patient, nil
 			}
 		case "StatefulSet":
 			if !p.state.freed(l.pod) {
@@ -302,13 +302,13 @@ func obstacles(why tallied) string {
 // leaving lists the pods that the node controller has deleted, in that order.
 // Nodes of a zone are given up one after another.
 func (p *played) leaving() []leave {
-	list := []leave{}
+	list := make([]leave, 0, len(p.byPod))
 	for _, n := range shuffled(p.state.lots, p.state.nodes) {
 		i, z := n.index, p.zones[n.zone]
 		if !p.state.lost[i] || z.rate <= 0 {
 			continue
 		}
-		its := turn{z, z.given}
+		its := &turn{z, z.given}
 		from := p.clock.notice() + z.wait(float64(z.given))
 		z.given++
 		for _, o := range shuffled(p.state.lots, p.state.pods[i]) {
