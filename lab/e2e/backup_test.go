@@ -115,13 +115,14 @@ func dropBackupsUnderWay(t *testing.T) {
 		}
 		left = 0
 		for _, b := range backups.Items {
+			if b.GetDeletionTimestamp() != nil { // it may still have come to its end meanwhile
+				left++
+				continue
+			}
 			if state, _, _ := unstructured.NestedString(b.Object, "status", "state"); state == "Completed" {
 				continue
 			}
 			left++
-			if b.GetDeletionTimestamp() != nil {
-				continue
-			}
 			if err := custom(t, "backups").Delete(ctx, b.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
 				t.Fatal(err)
 			}
