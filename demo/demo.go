@@ -49,6 +49,7 @@ func New(name string, seed uint64) (*Demo, error) {
 			d := &Demo{scenario: sc, seed: seed, store: newStore(), now: start.Add(-history), lost: make(chan struct{}), sooner: make(chan struct{}, 1)}
 			d.sim = newSim(d)
 			sc.build(d.sim)
+			d.sim.remember()
 			d.Advance(start)
 			d.store.forget()
 			return d, nil

@@ -43,24 +43,28 @@ func (d *Demo) nodeMetrics() metricsList {
 	list := metricsList{Kind: "NodeMetricsList", APIVersion: "metrics.k8s.io/v1beta1", Items: []metricsItem{}}
 	for _, m := range d.sim.machines {
 		if m.alive {
-			list.Items = append(list.Items, metricsItem{Metadata: map[string]string{"name": m.name}, Timestamp: at, Window: "15s", Usage: d.sim.nodeUsage(m, at)})
+			list.Items = append(list.Items, metricsItem{Metadata: map[string]string{"name": m.name}, Timestamp: at, Window: "15s", Usage: usage(d.sim.nodeLoad(m, at))})
 		}
 	}
 	return list
 }
 
-// nodeUsage is the system's own share and what the pods take of their requests.
-func (s *sim) nodeUsage(m *machine, at time.Time) map[string]string {
-	var cpu, memory int64
+// nodeLoad is the system's own share and what the pods take of their requests, in
+// millicores and bytes.
+func (s *sim) nodeLoad(m *machine, at time.Time) (cpu, memory int64) {
 	for p := range m.pods {
 		if p.running {
 			cpu += p.of.milliCPU
 			memory += p.of.memory
 		}
 	}
+	slot := at.Unix() / int64(measureEvery/time.Second)
+	if s.chance(8, "burst", m.name, slot/6) == 0 { // something is indexed, or converted
+		cpu += m.milliCPU * int64(30+s.chance(40, "burst of", m.name, slot/6)) / 100
+	}
 	cpu = m.milliCPU*4/100 + cpu*int64(s.wave(45, at, "cpu", m.name))/100
 	memory = 600<<20 + memory*int64(s.wave(85, at, "memory", m.name))/100
-	return usage(min(cpu, m.milliCPU), min(memory, m.memory))
+	return min(cpu, m.milliCPU), min(memory, m.memory)
 }
 
 func (d *Demo) podMetrics() metricsList {

@@ -65,6 +65,7 @@ type sim struct {
 	uplinks   map[string]*uplink         // by house
 	relayed   map[[2]string]bool         // pairs of houses without a direct way
 	split     map[[2]string]bool         // pairs of houses without any
+	past      [][]Figure                 // by step
 }
 
 func newSim(d *Demo) *sim {

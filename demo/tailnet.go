@@ -193,7 +193,7 @@ func (s *sim) tailPing(ip string, now time.Time) map[string]any {
 		answer["Err"] = "no answer"
 		return answer
 	}
-	rtt := s.between(from, m) + time.Duration(s.chance(900, "rtt", m.name, now.Unix()/60))*time.Microsecond
+	rtt := s.pingTime(m, now)
 	if s.relayed[houses(from.site, m.site)] {
 		answer["DERPRegionCode"] = relayCode
 	} else {
@@ -201,6 +201,15 @@ func (s *sim) tailPing(ip string, now time.Time) map[string]any {
 	}
 	answer["LatencySeconds"] = rtt.Seconds()
 	return answer
+}
+
+// pingTime is the round trip to a machine from the vantage point.
+func (s *sim) pingTime(m *machine, at time.Time) time.Duration {
+	way := s.between(s.vantage(), m)
+	if s.chance(10, "busy", m.site, at.Unix()/60) == 0 { // somebody watches a film
+		way += way * time.Duration(20+s.chance(60, "busy by", m.site, at.Unix()/60)) / 100
+	}
+	return way + time.Duration(s.chance(900, "rtt", m.name, at.Unix()/60))*time.Microsecond
 }
 
 // cycle gives a house a new public address.

@@ -14,6 +14,7 @@ type Chronicle struct {
 	// Looked is when somebody last looked at a screen of it.
 	Looked time.Time
 
+	tracker Tracker
 	changes []*Change // in the order they were noted
 	states  map[subject]lastSeen
 	whole   map[string]bool // kinds whose objects have all been known once
@@ -40,6 +41,15 @@ const abrupt = 30 * time.Second
 
 // Changes are those noted, oldest first. The slice is not changed later.
 func (c *Chronicle) Changes() []*Change { return c.changes }
+
+// Trails are how figures went lately; nil while nothing is known of that.
+func (c *Chronicle) Trails() *Trails { return c.tracker.Trails() }
+
+// Sample takes in what a figure was before the first World.
+func (c *Chronicle) Sample(at time.Time, of TrailOf, value float64) { c.tracker.Sample(at, of, value) }
+
+// Track takes in the figures of a World and reports whether the trails have grown.
+func (c *Chronicle) Track(w *World) (news bool) { return c.tracker.Note(w) }
 
 // Note takes in the states of a World and reports whether any changed. It never
 // takes what could not be looked at for a change.
@@ -188,6 +198,7 @@ type chronicleJSON struct {
 	Changes       []*Change   `json:"changes"`
 	States        []stateJSON `json:"states"`
 	Whole         []string    `json:"whole"`
+	Trails        *Trails     `json:"trails,omitempty"`
 }
 
 type stateJSON struct {
@@ -204,7 +215,7 @@ type stateJSON struct {
 
 // MarshalJSON writes all of it.
 func (c *Chronicle) MarshalJSON() ([]byte, error) {
-	j := chronicleJSON{SchemaVersion: SchemaVersion, Looked: c.Looked, Changes: list(c.changes), States: []stateJSON{}, Whole: []string{}}
+	j := chronicleJSON{SchemaVersion: SchemaVersion, Looked: c.Looked, Changes: list(c.changes), States: []stateJSON{}, Whole: []string{}, Trails: c.Trails()}
 	for of, s := range c.states {
 		j.States = append(j.States, stateJSON{of.cluster, s.site, of.kind, of.namespace, of.name, of.aspect, s.now, s.why, s.at})
 	}
@@ -232,6 +243,10 @@ func (c *Chronicle) UnmarshalJSON(b []byte) error {
 	}
 	for _, kind := range j.Whole {
 		c.whole[kind] = true
+	}
+	if j.Trails != nil {
+		j.Trails.tidy()
+		c.tracker.Resume(j.Trails)
 	}
 	return nil
 }

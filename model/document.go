@@ -64,6 +64,7 @@ type document struct {
 	Events        []*eventJSON        `json:"events"`
 	Timeline      []*Change           `json:"timeline"` // newest first
 	LookedAt      time.Time           `json:"lookedAt,omitzero"`
+	Trails        *Trails             `json:"trails,omitempty"` // absent while nothing is known of how figures went
 	Controllers   []*Controller       `json:"controllers"`
 	Leases        []*leaseJSON        `json:"leases"`
 	PodSpecs      []*PodSpec          `json:"podSpecs"`
@@ -160,6 +161,7 @@ func (w *World) MarshalJSON() ([]byte, error) {
 		Events:        make([]*eventJSON, len(w.Events)),
 		Timeline:      list(w.Timeline),
 		LookedAt:      w.LookedAt.UTC(),
+		Trails:        w.Trails,
 		Controllers:   []*Controller{},
 		Leases:        []*leaseJSON{},
 		PodSpecs:      []*PodSpec{},
@@ -259,7 +261,10 @@ func Read(r io.Reader) (Facts, time.Time, error) {
 	if err := d.check(); err != nil {
 		return Facts{}, time.Time{}, err
 	}
-	f := Facts{Changes: d.Timeline, LookedAt: d.LookedAt}
+	f := Facts{Changes: d.Timeline, LookedAt: d.LookedAt, Trails: d.Trails}
+	if f.Trails != nil {
+		f.Trails.tidy()
+	}
 	for _, c := range d.Clusters {
 		f.Clusters = append(f.Clusters, d.cluster(c))
 	}

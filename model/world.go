@@ -23,6 +23,8 @@ type Facts struct {
 	Changes []*Change
 	// LookedAt is when somebody last looked at a screen, before this start.
 	LookedAt time.Time
+	// Trails are how figures went lately; nil when nobody kept them.
+	Trails *Trails
 }
 
 // ClusterFacts is what is known of one cluster.
@@ -85,6 +87,8 @@ type World struct {
 	Events    []*Event    // newest first
 	Timeline  []*Change   // newest first: what was recorded, and what the present states tell of the past
 	LookedAt  time.Time   // when somebody last looked at a screen, before this start; zero when never
+
+	Trails *Trails // how figures went lately; nil when nobody kept them
 
 	PersistentVolumes []*PersistentVolume
 
@@ -170,7 +174,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 	}
 	w.judgeVolumes()
 	w.addTimeline(f.Changes)
-	w.LookedAt = f.LookedAt
+	w.LookedAt, w.Trails = f.LookedAt, f.Trails
 	w.judge()
 	return w
 }
@@ -410,6 +414,16 @@ func (w *World) InSite(site string) *World {
 	}
 	in.Links = keep(w.Links, func(l *Link) bool { return l.From == site || l.To == site })
 	in.Events = keep(w.Events, func(e *Event) bool { return w.EventSite(e) == site })
+	in.Trails = w.Trails.keep(func(of TrailOf) bool {
+		switch of.Kind {
+		case "Site":
+			return of.Name == site
+		case "Node":
+			return slices.ContainsFunc(in.Nodes, func(n *Node) bool { return n.Cluster == of.Cluster && n.Name == of.Name })
+		default:
+			return slices.ContainsFunc(in.Links, func(l *Link) bool { return l.Trail().Name == of.Name })
+		}
+	})
 	in.Timeline = keep(w.Timeline, func(c *Change) bool { return c.Site == site })
 	in.Reasons = keep(w.Reasons, func(r Reason) bool { return r.Site == site || r.Site == "" })
 	in.Status = OK

@@ -101,12 +101,13 @@ func (t *printer) wrapped(line view.Line) {
 
 func (t *printer) list(l view.List, w *model.World) {
 	rows := l.Rows(w, view.Query{Sort: -1})
-	infos := l.Columns(w)
-	all := make([]int, len(infos))
-	for i := range infos {
-		all[i] = i
-		infos[i].Max = 0 // nothing is shortened while there is room
-		infos[i].Gauge = false
+	infos, all := []view.ColumnInfo{}, []int{}
+	for i, c := range l.Columns(w) {
+		if !c.Trend {
+			c.Max = 0 // nothing is shortened while there is room
+			c.Gauge = false
+			infos, all = append(infos, c), append(all, i)
+		}
 	}
 	cells := make([][]view.Cell, rows.Len())
 	for i := range cells {

@@ -5,6 +5,7 @@ package themes
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,6 +48,7 @@ func (t Token) String() string { return tokenNames[t] }
 type Theme struct {
 	Name  string
 	start [tokens]string // escape sequence that begins the token's style
+	fine  bool
 }
 
 const reset = "\x1b[m"
@@ -58,6 +60,16 @@ func (t *Theme) Paint(tok Token, s string) string {
 	}
 	return t.start[tok] + s + reset
 }
+
+// Finely gives the theme with pictures drawn in Braille dots, not in blocks.
+func (t *Theme) Finely() *Theme {
+	fine := *t
+	fine.fine = true
+	return &fine
+}
+
+// Fine reports whether pictures are drawn in Braille dots.
+func (t *Theme) Fine() bool { return t != nil && t.fine }
 
 // Names lists the themes that Load knows, "auto" first: it stands for dark or
 // light, whichever suits the terminal's background.
@@ -76,21 +88,31 @@ type style struct {
 	Reverse   bool `json:"reverse"`
 }
 
-// Load gives the theme of that name. "auto" is dark: whoever knows the
-// terminal's background chooses.
-func Load(name string) (*Theme, error) {
+// onLight is what the name of a palette made for light backgrounds ends in.
+const onLight = " on light"
+
+// Load gives the theme of that name as it is on a dark background; "auto" is dark.
+func Load(name string) (*Theme, error) { return load(name, false) }
+
+// LoadOnLight gives the theme of that name as it is on a light background; "auto" is
+// light.
+func LoadOnLight(name string) (*Theme, error) { return load(name, true) }
+
+func load(name string, light bool) (*Theme, error) {
 	if name == "" || name == "auto" {
-		name = "dark"
+		name = map[bool]string{false: "dark", true: "light"}[light]
 	}
 	var all map[string]map[string]style
 	if err := yaml.UnmarshalStrict(builtin, &all); err != nil {
 		return nil, fmt.Errorf("built-in themes: %w", err)
 	}
-	palette, ok := all[name]
-	if !ok {
+	if palette, is := all[name+onLight]; light && is {
+		return build(name, palette)
+	}
+	if !slices.Contains(Names(), name) {
 		return nil, fmt.Errorf("no theme %q; there are %s", name, strings.Join(Names(), ", "))
 	}
-	return build(name, palette)
+	return build(name, all[name])
 }
 
 func build(name string, palette map[string]style) (*Theme, error) {

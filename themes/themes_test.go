@@ -94,6 +94,9 @@ var backgrounds = map[string][]string{
 	"cvd":           {"#000000", "#1e1e1e", "#282a36"},
 	"light":         {"#ffffff", "#fdf6e3"},
 	"high-contrast": {"#000000", "#1e1e1e"},
+
+	"high-contrast" + onLight: {"#ffffff", "#fdf6e3"},
+	"cvd" + onLight:           {"#ffffff", "#fdf6e3"},
 }
 
 // TestContrast holds every colour that carries text against the backgrounds it is made
@@ -102,10 +105,11 @@ var backgrounds = map[string][]string{
 func TestContrast(t *testing.T) {
 	for name, behind := range backgrounds {
 		want := 4.5
-		if name == "high-contrast" {
+		if strings.HasPrefix(name, "high-contrast") {
 			want = 7
 		}
-		th, err := Load(name)
+		plain, light := strings.CutSuffix(name, onLight)
+		th, err := load(plain, light)
 		if err != nil {
 			t.Fatal(err)
 		}

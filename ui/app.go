@@ -40,6 +40,7 @@ type Config struct {
 	Gate    time.Duration // least time between two frames nobody asked for
 	NoQuery bool          // send no questions to the terminal
 	ASCII   bool          // draw with nothing else
+	Braille bool          // draw gauges and trends in Braille dots
 	Whole   bool          // no details beside lists at first, no map and less of what was lately: they cost much on the wire
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
@@ -95,6 +96,7 @@ type App struct {
 	cfg   Config
 	theme *themes.Theme
 	named string // the theme's name as chosen: "auto" stays "auto"
+	light bool   // the terminal's background, as far as it said
 	world *model.World
 
 	width, height int
@@ -135,11 +137,10 @@ type screen interface {
 
 // New makes the program's model.
 func New(cfg Config) (*App, error) {
-	theme, err := themes.Load(cfg.Theme)
-	if err != nil {
+	a := &App{cfg: cfg, named: cfg.Theme, site: cfg.Site, write: cfg.Write, whole: cfg.Whole}
+	if err := a.dress(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, theme: theme, named: cfg.Theme, site: cfg.Site, write: cfg.Write, whole: cfg.Whole}
 	a.stack = []screen{newList(view.Lists()[0], nil)}
 	a.resume(cfg.Kept)
 	if cfg.Reel != nil {
@@ -167,9 +168,7 @@ func (a *App) Init() tea.Cmd {
 		// Over SSH Bubble Tea does not ask for synchronized output by itself;
 		// a terminal that answers gets frames that cannot tear.
 		cmds = append(cmds, tea.Raw(ansi.RequestModeSynchronizedOutput))
-		if a.named == "auto" {
-			cmds = append(cmds, tea.RequestBackgroundColor)
-		}
+		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
 	return tea.Batch(cmds...)
 }
@@ -234,7 +233,8 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case settledMsg:
 		return a, a.resize.settled(msg)
 	case tea.BackgroundColorMsg:
-		a.adoptBackground(msg.IsDark())
+		a.light = !msg.IsDark()
+		_ = a.dress()
 	case armMsg:
 		a.arm()
 	case tea.PasteMsg:
@@ -314,16 +314,21 @@ func (a *App) windowTitle() string {
 	return "geotop: " + a.world.Status.String()
 }
 
-func (a *App) adoptBackground(dark bool) {
-	name := "light"
-	if dark {
-		name = "dark"
+// dress puts the chosen theme on, as it is on this background.
+func (a *App) dress() error {
+	load := themes.Load
+	if a.light {
+		load = themes.LoadOnLight
 	}
-	if a.named == "auto" {
-		if th, err := themes.Load(name); err == nil {
-			a.theme = th
-		}
+	th, err := load(a.named)
+	if err != nil {
+		return err
 	}
+	if a.cfg.Braille && !a.cfg.ASCII {
+		th = th.Finely()
+	}
+	a.theme = th
+	return nil
 }
 
 // top is the screen on top of the stack.

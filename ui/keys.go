@@ -201,10 +201,13 @@ func (a *App) nextTheme() {
 }
 
 func (a *App) setTheme(name string) {
-	if th, err := themes.Load(name); err == nil {
-		a.theme, a.named = th, name
-		a.note = "theme " + name
+	before := a.named
+	a.named = name
+	if a.dress() != nil { // a name from a file of another time
+		a.named = before
+		return
 	}
+	a.note = "theme " + name
 }
 
 // question asks before something that should not happen by a slip.

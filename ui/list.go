@@ -166,9 +166,9 @@ func (s *listScreen) leave() bool {
 
 // nextSort goes through the columns on the screen, then back to the list's own order.
 func (s *listScreen) nextSort(a *App) {
-	next := -1
+	next, infos := -1, s.list.Columns(a.world)
 	for _, c := range s.shown {
-		if c > s.query.Sort {
+		if c > s.query.Sort && !infos[c].Trend {
 			next = c
 			break
 		}
@@ -177,7 +177,7 @@ func (s *listScreen) nextSort(a *App) {
 	s.query.Reverse = false
 	a.note = "sorted in its own order"
 	if next >= 0 {
-		a.note = "sorted by " + firstWord(s.list.Columns(a.world)[next].Title, "state")
+		a.note = "sorted by " + firstWord(infos[next].Title, "state")
 	}
 }
 

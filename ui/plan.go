@@ -311,7 +311,7 @@ func (s *planScreen) draw(a *App, width, height int) []string {
 	}
 	lines := []string{}
 	for _, l := range s.lines(a, width) {
-		if len(l) > 0 && l[0] == stepMarks[model.StepRuns] {
+		if len(l) > 0 && l[0].Text == stepMarks[model.StepRuns].Text {
 			now = len(lines)
 		}
 		lines = append(lines, wrapLine(a.theme, l, width)...)

@@ -123,7 +123,7 @@ var dyingHouse = []struct {
 	width, height int
 	thrifty       bool
 	most          int
-}{{46, 19, false, 1024}, {80, 24, false, 2048}, {120, 40, true, 2048}, {120, 40, false, 4608}}
+}{{46, 19, false, 1024}, {80, 24, false, 2048}, {120, 40, true, 2048}, {120, 40, false, 4096}}
 
 func TestHouseDyingCostsLittle(t *testing.T) {
 	for _, c := range dyingHouse {

@@ -40,6 +40,32 @@ func (d *doc) field(name, value string) {
 	}
 }
 
+// trend is how a figure went, and between what; nothing where that is not known.
+func (d *doc) trend(of model.TrailOf, format func(float64) string) {
+	values := d.world.Trails.Of(of)
+	low, high, known := 0.0, 0.0, false
+	for _, v := range values {
+		switch {
+		case v < 0:
+		case !known:
+			low, high, known = v, v, true
+		default:
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	if !known {
+		return
+	}
+	words := format(low)
+	if most := format(high); most != words {
+		words += " to " + most
+	}
+	words += " in " + model.Ago(time.Duration(len(values))*model.TrailStep)
+	d.lines = append(d.lines, Line{dim(text.Pad("  lately", fieldWidth)), {Trend: values}, dim(" " + words)})
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f%%", share*100) }
+
 // section begins a titled block of rows; it shows only when it has any.
 func (d *doc) section(title string) { d.head, d.rows = title, nil }
 
@@ -87,13 +113,30 @@ func (d *doc) pod(p *model.Pod, more ...Cell) {
 	d.row(append(append(row, more...), dim(p.Namespace))...)
 }
 
-// eventsOfMany lists the newest events that match, with what each is about.
+// eventsOfMany lists the newest events that match, with what each is about; what
+// happened to many objects of a kind is one row.
 func (d *doc) eventsOfMany(match func(*model.Event) bool, most int) {
-	d.section("Events")
+	type alike struct{ kind, reason string }
+	first, objects := map[alike]*model.Event{}, map[alike]map[string]bool{}
+	order := []alike{}
 	for _, e := range d.world.Events {
-		if match(e) {
-			d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), strong(e.Object), plain(e.Reason), dim(e.Message))
+		if !match(e) {
+			continue
 		}
+		of := alike{e.Kind, e.Reason}
+		if first[of] == nil {
+			first[of], objects[of] = e, map[string]bool{}
+			order = append(order, of)
+		}
+		objects[of][e.Namespace+"/"+e.Object] = true
+	}
+	d.section("Events")
+	for _, of := range order {
+		e, about := first[of], first[of].Object
+		if n := len(objects[of]); n > 1 {
+			about = plural(n, strings.ToLower(of.kind))
+		}
+		d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), strong(about), plain(e.Reason), dim(e.Message))
 	}
 	d.end(most)
 }

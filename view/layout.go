@@ -101,7 +101,7 @@ func Wants(infos []ColumnInfo, rows [][]Cell, before []int) []int {
 	}
 	for _, row := range rows {
 		for i, c := range row {
-			w := text.Width(c.Text)
+			w := max(text.Width(c.Text), len(c.Trend))
 			if c.Whole > 0 {
 				w += gaugeMin + 1
 			}
@@ -146,6 +146,7 @@ func (l Layout) Head(th *themes.Theme, sort int, reverse bool) string {
 // Row draws one row's cells. With paint false the text comes bare, for a
 // selected or stale row that gets one style as a whole.
 func (l Layout) Row(th *themes.Theme, cells []Cell, paint bool) string {
+	fine := th.Fine()
 	if !paint {
 		th = nil
 	}
@@ -154,17 +155,19 @@ func (l Layout) Row(th *themes.Theme, cells []Cell, paint bool) string {
 		if j > 0 {
 			b.WriteString(strings.Repeat(" ", gap))
 		}
-		drawCell(&b, th, cells[j], l.Widths[j], l.infos[i], j == len(l.Columns)-1)
+		drawCell(&b, th, cells[j], l.Widths[j], l.infos[i], j == len(l.Columns)-1, fine)
 	}
 	return b.String()
 }
 
-func drawCell(b *strings.Builder, th *themes.Theme, c Cell, width int, info ColumnInfo, last bool) {
+func drawCell(b *strings.Builder, th *themes.Theme, c Cell, width int, info ColumnInfo, last, fine bool) {
+	if len(c.Trend) > 0 {
+		b.WriteString(th.Paint(themes.Bar, text.Spark(c.Trend, text.Top(c.Trend), width, fine)))
+		return
+	}
 	if c.Whole > 0 && width >= gaugeMin+1+text.Width(c.Text) {
 		bar := min(gaugeMax, width-1-text.Width(c.Text))
-		filled, empty := text.Gauge(c.Part, c.Whole, bar)
-		b.WriteString(th.Paint(gaugeToken(c), strings.Repeat("━", filled)))
-		b.WriteString(th.Paint(themes.Track, strings.Repeat("─", empty)))
+		drawGauge(b, th, c, bar, fine)
 		b.WriteString(th.Paint(c.Token, text.PadLeft(c.Text, width-bar)))
 		return
 	}
@@ -181,6 +184,19 @@ func drawCell(b *strings.Builder, th *themes.Theme, c Cell, width int, info Colu
 		return
 	}
 	b.WriteString(th.Paint(c.Token, s))
+}
+
+// drawGauge draws how much of the whole there is; finely in half cells.
+func drawGauge(b *strings.Builder, th *themes.Theme, c Cell, width int, fine bool) {
+	if !fine {
+		filled, empty := text.Gauge(c.Part, c.Whole, width)
+		b.WriteString(th.Paint(gaugeToken(c), strings.Repeat("━", filled)))
+		b.WriteString(th.Paint(themes.Track, strings.Repeat("─", empty)))
+		return
+	}
+	filled, empty := text.Gauge(c.Part, c.Whole, 2*width)
+	b.WriteString(th.Paint(gaugeToken(c), strings.Repeat("⠶", filled/2)+strings.Repeat("⠆", filled%2)))
+	b.WriteString(th.Paint(themes.Track, strings.Repeat("⠤", empty/2)))
 }
 
 // gaugeToken colours a gauge by its cell's own meaning where it has one.
@@ -206,17 +222,27 @@ func align(s string, width int, c ColumnInfo) string {
 // lineGauge is the width of a gauge within a line of text.
 const lineGauge = 6
 
+// How wide a trend within a line is.
+const (
+	trendMin = 8
+	trendMax = 30
+)
+
 // Draw writes a line's cells, cut to width.
 func (l Line) Draw(th *themes.Theme, width int) string {
 	var b strings.Builder
 	left := width
-	for _, c := range l {
+	for i, c := range l {
 		if c.Whole > 0 && left > lineGauge {
-			filled, empty := text.Gauge(c.Part, c.Whole, lineGauge)
-			b.WriteString(th.Paint(gaugeToken(c), strings.Repeat("━", filled)))
-			b.WriteString(th.Paint(themes.Track, strings.Repeat("─", empty)))
+			drawGauge(&b, th, c, lineGauge, th.Fine())
 			b.WriteByte(' ')
 			left -= lineGauge + 1
+		}
+		if room := min(left-text.Width(l[i+1:].Text()), trendMax); len(c.Trend) > 0 && room >= trendMin {
+			room = min(room, len(c.Trend))
+			b.WriteString(th.Paint(themes.Bar, text.Spark(c.Trend, text.Top(c.Trend), room, th.Fine())))
+			left -= room
+			continue
 		}
 		s := text.Cut(model.Strip(c.Text), left)
 		left -= text.Width(s)

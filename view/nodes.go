@@ -49,6 +49,7 @@ func makeNodes() List {
 			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 2, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("MEM"),
 				cell:    func(w *model.World, n *model.Node) Cell { return nodeLoad(w, n, nodeMemory(n)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return compareLoad(nodeMemory, a, b) }},
+			trend("CPU LATELY", 7, func(n *model.Node) model.TrailOf { return nodeTrail(n, model.TrailCPU) }),
 			{ColumnInfo: ColumnInfo{Title: "HEARD", Rank: 6, Min: 5, Right: true}, cell: nodeHeard,
 				compare: func(_ *model.World, a, b *model.Node) int { return b.HeartbeatAt.Compare(a.HeartbeatAt) }},
 			{ColumnInfo: ColumnInfo{Title: "ADDRESS", Rank: 7, Min: 12, Ideal: 13, Max: 15}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Address(string(corev1.NodeInternalIP))) }},
@@ -179,6 +180,11 @@ func addressName(t string) string {
 	}
 }
 
+// nodeTrail names a figure of the node's.
+func nodeTrail(n *model.Node, figure string) model.TrailOf {
+	return model.TrailOf{Cluster: n.Cluster, Kind: "Node", Name: n.Name, Figure: figure}
+}
+
 func nodeDetails(w *model.World, n *model.Node) []Line {
 	d := newDoc(w)
 	d.title(Mark(n.Severity()), n.Name, NodeWord(n))
@@ -198,7 +204,9 @@ func nodeDetails(w *model.World, n *model.Node) []Line {
 	d.field("system", strings.Join([]string{n.OSImage, n.Arch, n.Kernel}, ", "))
 	d.field("kubelet", n.Kubelet+", "+n.Runtime)
 	d.field("cpu", amounts(nodeCPU(n), n.Requested.MilliCPU, n.Allocatable.MilliCPU, text.CPU))
+	d.trend(nodeTrail(n, model.TrailCPU), percent)
 	d.field("memory", amounts(nodeMemory(n), n.Requested.MemoryBytes, n.Allocatable.MemoryBytes, text.Bytes))
+	d.trend(nodeTrail(n, model.TrailMemory), percent)
 	d.field("pods", fmt.Sprintf("%d of %d", n.Pods, n.Allocatable.Pods))
 	d.field("pod network", strings.Join(n.PodCIDRs, ", "))
 	d.field("created", agoOr(w, n.Created))

@@ -271,6 +271,7 @@ func makeLinks() List {
 			{ColumnInfo: ColumnInfo{Title: "TO", Min: 5, Ideal: 9, Max: 20, Middle: true}, cell: func(_ *model.World, l *model.Link) Cell { return strong(l.To) }},
 			{ColumnInfo: ColumnInfo{Title: "RTT", Rank: 1, Min: 6, Right: true}, cell: linkRTT,
 				compare: func(_ *model.World, a, b *model.Link) int { return cmp.Compare(b.RTT, a.RTT) }},
+			trend("LATELY", 4, func(l *model.Link) model.TrailOf { of := l.Trail(); of.Figure = model.TrailRTT; return of }),
 			{ColumnInfo: ColumnInfo{Title: "LOSS", Rank: 2, Min: 4, Right: true}, cell: linkLoss},
 			{ColumnInfo: ColumnInfo{Title: "PATH", Rank: 1, Min: 6, Ideal: 8, Max: 14}, cell: func(_ *model.World, l *model.Link) Cell { return pathCell(l.Path, strings.Join(l.Via, " ")) }},
 			{ColumnInfo: ColumnInfo{Title: "ANSWER", Rank: 4, Min: 6, Right: true}, cell: func(_ *model.World, l *model.Link) Cell {
@@ -280,7 +281,41 @@ func makeLinks() List {
 			{ColumnInfo: ColumnInfo{Title: "TROUBLE", Rank: 5, Min: 9, Ideal: 12, Flex: true}, cell: func(_ *model.World, l *model.Link) Cell { return alert(l.Problem, l.Severity()) }},
 		},
 		note:    func(_ *model.World, l *model.Link) string { return l.Problem },
-		details: func(*model.World, *model.Link) []Line { return nil },
+		details: linkDetails,
+	}
+}
+
+func linkDetails(w *model.World, l *model.Link) []Line {
+	d := newDoc(w)
+	d.title(Mark(l.Severity()), l.From+" to "+l.To, l.Problem)
+	if l.Answering > 0 {
+		d.field("round trip", millis(l.RTT))
+	}
+	if l.Loss != nil {
+		d.field("loss", percent(*l.Loss))
+	}
+	d.linkTrends(l)
+	d.field("path", strings.TrimSpace(string(l.Path)+" "+strings.Join(l.Via, " ")))
+	d.field("answering", fmt.Sprintf("%d of %d machines", l.Answering, l.Peers))
+	d.field("measured by", l.Source)
+	d.section("Machines there")
+	for _, p := range w.Peers {
+		if p.Site == l.To {
+			d.row(Mark(p.Severity()), strong(peerName(p)), peerState(w, p), peerRTT(p), dim(strings.Join(p.Problems, ", ")))
+		}
+	}
+	d.end(20)
+	return d.lines
+}
+
+// linkTrends are how a link went; its losses only where there were any.
+func (d *doc) linkTrends(l *model.Link) {
+	of := l.Trail()
+	of.Figure = model.TrailRTT
+	d.trend(of, millis)
+	of.Figure = model.TrailLoss
+	if text.Top(d.world.Trails.Of(of)) > 0 {
+		d.trend(of, func(share float64) string { return percent(share) + " lost" })
 	}
 }
 

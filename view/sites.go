@@ -206,18 +206,39 @@ func siteSecond(w *model.World, s *model.Site) Line {
 	return Line{dim("cpu "), loadIn(w, siteCPU(s)), dim("  mem "), loadIn(w, siteMemory(s)), pods}
 }
 
+// siteTrail names a figure of the site's.
+func siteTrail(s *model.Site, figure string) model.TrailOf {
+	return model.TrailOf{Kind: "Site", Name: s.Name, Figure: figure}
+}
+
+// siteDetails keeps its facts in their places when the house dies: on a slow link what
+// moves is paid for anew.
 func siteDetails(w *model.World, s *model.Site) []Line {
 	d := newDoc(w)
 	d.title(Mark(s.Severity()), s.Name, SiteWord(s))
 	if words := s.Words(w.At); words != "" {
 		d.note(words, s.Severity())
+	} else {
+		d.field("region", s.Region)
+		d.field("since", agoOr(w, s.Since))
 	}
-	d.field("region", s.Region)
-	d.field("since", agoOr(w, s.Since))
 	d.field("nodes", fmt.Sprintf("%d of %d ready, %d cordoned", s.Ready, s.Nodes, s.Cordoned))
 	d.field("control plane", plural(s.ControlPlanes, "server")+", "+plural(s.Voters, "etcd voter"))
 	if s.PeersOnline != nil {
 		d.field("tailnet", fmt.Sprintf("%d of %d machines answer", *s.PeersOnline, s.PeersAsked))
+	}
+	d.field("public", strings.Join(w.PublicAddresses(s.Name), ", "))
+	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))
+	if used, capacity := w.SiteStorage(s.Name); capacity > 0 {
+		d.field("storage", text.Bytes(used)+" used of "+text.Bytes(capacity))
+	}
+	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
+	if s.Ready > 0 {
+		d.trend(siteTrail(s, model.TrailCPU), percent)
+	}
+	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))
+	if s.Ready > 0 {
+		d.trend(siteTrail(s, model.TrailMemory), percent)
 	}
 	for _, l := range w.Links {
 		if l.To == s.Name && l.Answering > 0 && w.Link(l.From, l.To) == l {
@@ -226,6 +247,7 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 				how = pathCell(l.Path, strings.Join(l.Via, " ")).Text
 			}
 			d.field("from "+l.From, millis(l.RTT)+" "+how)
+			d.linkTrends(l)
 		}
 	}
 	if v := w.Verdict(s.Name); v != nil {
@@ -235,29 +257,37 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 		}
 		d.field("if lost", v.Outcome.String()+why)
 	}
-	d.field("public", strings.Join(w.PublicAddresses(s.Name), ", "))
-	d.field("pods", fmt.Sprintf("%d of %d ready", s.PodsReady, s.Pods))
-	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
-	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))
-	if used, capacity := w.SiteStorage(s.Name); capacity > 0 {
-		d.field("storage", text.Bytes(used)+" used of "+text.Bytes(capacity))
-	}
 	d.section("Nodes")
 	for _, n := range w.Nodes {
 		if n.Site == s.Name {
-			d.row(Mark(nodeSeverity(n)), strong(n.Name), alert(NodeWord(n), nodeSeverity(n)), dim(strings.Join(n.Problems, ", ")))
+			d.row(Mark(nodeSeverity(n)), strong(n.Name), alert(NodeWord(n), nodeSeverity(n)), dim(strings.Join(nodeTrouble(n), ", ")))
 		}
 	}
 	d.end(20)
 	d.section("Not well here")
 	for _, p := range w.Pods {
-		if w.PodSite(p) == s.Name && w.PodSeverity(p) != model.OK {
+		if w.PodSite(p) == s.Name && w.PodSeverity(p) != model.OK && (s.Status != model.SiteDark || !onDead(w, p)) {
 			d.pod(p)
 		}
 	}
 	d.end(20)
 	d.eventsOfMany(func(e *model.Event) bool { return w.EventSite(e) == s.Name }, 10)
 	return d.lines
+}
+
+// onDead reports whether the pod is on a machine that gives no sign of life: what it
+// lacks then is the machine.
+func onDead(w *model.World, p *model.Pod) bool {
+	n := w.Node(p.Cluster, p.Node)
+	return n != nil && !n.Alive()
+}
+
+// nodeTrouble is what is the matter with a machine besides what its state says.
+func nodeTrouble(n *model.Node) []string {
+	if n.Alive() {
+		return n.Problems
+	}
+	return nil
 }
 
 // amounts says in one line what is used, asked for and there.

@@ -20,6 +20,8 @@ type Cell struct {
 	Token themes.Token
 	// Part of Whole is drawn as a gauge in front of Text where there is room.
 	Part, Whole int64
+	// Trend is how a figure went, drawn in the place of Text.
+	Trend []float64
 }
 
 // Line is a row of cells written one behind the other.
@@ -60,6 +62,7 @@ type ColumnInfo struct {
 	Right  bool // aligned right: figures
 	Gauge  bool // holds gauges: as wide before the first figure comes as after
 	Middle bool // shortened in its middle: names
+	Trend  bool // holds pictures of how a figure went: for screens only
 }
 
 // Info describes a list.
@@ -249,6 +252,15 @@ func mark[T any](severity func(w *model.World, v T) model.Severity) column[T] {
 		ColumnInfo: ColumnInfo{Title: "", Min: 1, Max: 1},
 		cell:       func(w *model.World, v T) Cell { return Mark(severity(w, v)) },
 		compare:    func(w *model.World, a, b T) int { return int(severity(w, b) - severity(w, a)) },
+	}
+}
+
+// trend is a column of how a figure went; it has no order of its own.
+func trend[T any](title string, rank int, of func(v T) model.TrailOf) column[T] {
+	return column[T]{
+		ColumnInfo: ColumnInfo{Title: title, Rank: rank, Min: 10, Ideal: 15, Max: 30, Trend: true},
+		cell:       func(w *model.World, v T) Cell { return Cell{Trend: w.Trails.Of(of(v))} },
+		compare:    func(*model.World, T, T) int { return 0 },
 	}
 }
 

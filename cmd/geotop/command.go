@@ -23,22 +23,22 @@ import (
 
 // flags are the operator's choices.
 type flags struct {
-	config, kubeconfig, context       string
-	demo                              string
-	seed                              uint64
-	from, recordTo, replay            string
-	site                              string
-	siteLabels, others                []string
-	theme, color                      string
-	write, low, noQuery, ascii, words bool
-	mouse                             bool
-	socket, s3, deep                  string
-	headscale                         string
-	whatif                            bool
-	lose                              []string // sites to lose together; none: each by itself
-	prometheus                        string
-	etcd                              map[string]string
-	noPing, noState                   bool
+	config, kubeconfig, context                string
+	demo                                       string
+	seed                                       uint64
+	from, recordTo, replay                     string
+	site                                       string
+	siteLabels, others                         []string
+	theme, color                               string
+	write, low, noQuery, ascii, braille, words bool
+	mouse                                      bool
+	socket, s3, deep                           string
+	headscale                                  string
+	whatif                                     bool
+	lose                                       []string // sites to lose together; none: each by itself
+	prometheus                                 string
+	etcd                                       map[string]string
+	noPing, noState                            bool
 
 	once, check, watch bool
 	format             string
@@ -118,6 +118,7 @@ func commandOf(f *flags) *cobra.Command {
 	fs.StringVar(&f.theme, "theme", "auto", "`theme` "+strings.Join(themes.Names(), "|"))
 	fs.StringVar(&f.color, "color", "auto", "`when` auto|always|never; NO_COLOR is honoured")
 	fs.BoolVar(&f.ascii, "ascii", false, "draw with nothing but ASCII; on by itself where the terminal or the locale has no more")
+	fs.BoolVar(&f.braille, "braille", false, "draw gauges and trends finely, in Braille dots")
 	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second, no details beside lists, ping less")
 
 	own := cmd.Flags()

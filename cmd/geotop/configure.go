@@ -19,7 +19,7 @@ import (
 // lasting are the flags that make sense for more than one run: what a configuration may
 // have.
 var lasting = []string{
-	"theme", "color", "ascii", "low-bandwidth", "mouse", "no-query", "plain", "write", "site", "site-label", "other-server", "tailscale-socket", "headscale",
+	"theme", "color", "ascii", "braille", "low-bandwidth", "mouse", "no-query", "plain", "write", "site", "site-label", "other-server", "tailscale-socket", "headscale",
 	"etcd-metrics", "prometheus", "no-ping", "s3-endpoint", "no-state", "timeout",
 }
 

@@ -199,10 +199,14 @@ func openDemo(scenario string, seed uint64, opt model.Options) (*source, error) 
 		return nil, usage("%w", err)
 	}
 	cluster := kube.Config{Name: d.ClusterName(), Rest: d.RestConfig(), Now: d.Now}
+	events := memory.NewTimeline(d.Now)
+	for _, f := range d.Past() {
+		events.Sample(f.At, model.TrailOf{Cluster: f.Cluster, Kind: f.Kind, Name: f.Name, Figure: f.Figure}, f.Value)
+	}
 	s, err := live(parts{
 		kube: cluster, tailnet: tailnet.Config{Transport: d.LocalAPI(), PingEvery: pingEvery, PingAgain: demo.PingAgain},
 		store: objectstore.Config{Transport: d.Bucket()}, links: links.Config{Transport: d.EtcdMetrics()},
-		events: memory.NewTimeline(d.Now),
+		events: events,
 	}, opt)
 	if err != nil {
 		return nil, err

@@ -56,11 +56,11 @@ func readTimeline(path string) (*model.Chronicle, error) {
 	return c, nil
 }
 
-// Facts adds the changes noted so far.
+// Facts adds what was noted so far.
 func (t *Timeline) Facts(f *model.Facts) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f.Changes, f.LookedAt = t.events.Changes(), t.lookedAt
+	f.Changes, f.LookedAt, f.Trails = t.events.Changes(), t.lookedAt, t.events.Trails()
 }
 
 // Follow notes what changed up to this World.
@@ -73,7 +73,14 @@ func (t *Timeline) Follow(w *model.World) (news bool) {
 	t.seen, t.fresh = w, true
 	noted := t.events.Note(w)
 	t.news = t.news || noted
-	return noted
+	return t.events.Track(w) || noted
+}
+
+// Sample takes in what a figure was before the first World.
+func (t *Timeline) Sample(at time.Time, of model.TrailOf, value float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events.Sample(at, of, value)
 }
 
 // Look tells that somebody looks at a screen of it.

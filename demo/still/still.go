@@ -21,6 +21,21 @@ import (
 
 const tries = 64 // as the product does for so small a cluster
 
+// trails is what a demo tells of the time before.
+type trails struct{ *model.Trails }
+
+func past(d *demo.Demo) trails {
+	var t model.Tracker
+	for _, f := range d.Past() {
+		t.Sample(f.At, model.TrailOf{Cluster: f.Cluster, Kind: f.Kind, Name: f.Name, Figure: f.Figure}, f.Value)
+	}
+	return trails{t.Trails()}
+}
+
+func (t trails) Facts(f *model.Facts) { f.Trails = t.Trails }
+
+func (trails) Run(context.Context, func()) {}
+
 // Of plays the scenario for so long after its first moment and gives the World
 // then. Answers take no time in it: its latencies are nothing.
 func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) (*model.World, error) {
@@ -39,7 +54,7 @@ func Of(ctx context.Context, scenario string, seed uint64, after time.Duration) 
 		Secret: func(ctx context.Context, _, name string) (map[string][]byte, error) { return c.Secret(ctx, name) },
 	})
 	ways := links.New(links.Config{Now: d.Now, Transport: d.EtcdMetrics(), Every: time.Hour})
-	set := collectors.NewSet(c, t, store, ways)
+	set := collectors.NewSet(c, t, store, ways, past(d))
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { set.Run(ctx) })

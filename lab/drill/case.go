@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/geotop/geotop/model"
 )
@@ -21,6 +22,8 @@ type Case struct {
 	World   json.RawMessage  `json:"world"`   // geotop's own document
 	// Homes are the nodes that new pods were placed on, by app.
 	Homes map[string][]string `json:"homes,omitempty"`
+	// Took is how many seconds it took until the last of them was.
+	Took float64 `json:"tookSeconds,omitempty"`
 	// Fault says why the outcome is not what geotop forecasts, nor should be.
 	Fault string `json:"fault,omitempty"`
 }
@@ -31,7 +34,7 @@ func (r *Result) keep(dir string) error {
 	if err != nil {
 		return err
 	}
-	c := Case{Name: fmt.Sprintf("%d.%d", r.Seed, r.Loss), Lost: r.Lost, Outcome: r.Outcome, World: world, Homes: r.Homes}
+	c := Case{Name: fmt.Sprintf("%d.%d", r.Seed, r.Loss), Lost: r.Lost, Outcome: r.Outcome, World: world, Homes: r.Homes, Took: r.Took.Seconds()}
 	f, err := os.Create(filepath.Join(dir, "drill-"+c.Name+".json.gz"))
 	if err != nil {
 		return err
@@ -87,7 +90,7 @@ func Read(file string) (*Case, *Result, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	r := &Result{Lost: c.Lost, Outcome: c.Outcome, world: model.Assemble(facts, at, siteLabels)}
+	r := &Result{Lost: c.Lost, Outcome: c.Outcome, Took: time.Duration(c.Took * float64(time.Second)), world: model.Assemble(facts, at, siteLabels)}
 	r.forecast()
 	r.compare()
 	return &c, r, nil

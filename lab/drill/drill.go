@@ -297,10 +297,37 @@ func (d *drill) outcome(ctx context.Context, r *Result, before map[string]*corev
 			c.Placed++
 			r.Homes[app] = append(r.Homes[app], p.Spec.NodeName)
 			r.Took = max(r.Took, d.placed[string(p.UID)].Sub(cut))
+			tries, err := d.tries(ctx, p, cut)
+			if err != nil {
+				return err
+			}
+			r.Tries = append(r.Tries, fmt.Sprintf("%s made after %.0f s, placed after %.0f s%s", name, p.CreationTimestamp.Sub(cut).Seconds(), d.placed[string(p.UID)].Sub(cut).Seconds(), tries))
 		}
 		r.Outcome[app] = c
 	}
+	slices.Sort(r.Tries)
 	return nil
+}
+
+// tries is what the scheduler said of a pod until it had a node.
+func (d *drill) tries(ctx context.Context, p *corev1.Pod, cut time.Time) (string, error) {
+	list, err := d.client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + string(p.UID)})
+	if err != nil {
+		return "", err
+	}
+	text := ""
+	for i := range list.Items {
+		e := &list.Items[i]
+		at, count := e.EventTime.Time, int32(1)
+		if at.IsZero() {
+			at = e.FirstTimestamp.Time
+		}
+		if e.Series != nil {
+			count = e.Series.Count
+		}
+		text += fmt.Sprintf("; after %.1f s %s (%d): %s", at.Sub(cut).Seconds(), e.Reason, count, e.Message)
+	}
+	return text, nil
 }
 
 // machines is what Kubernetes made of each node.

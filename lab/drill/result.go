@@ -37,10 +37,13 @@ type Result struct {
 	Decided   time.Duration       // until no more is to come of it
 	Homes     map[string][]string // by app: the nodes of its pods that are new
 	Took      time.Duration
-	Wrong     []string // apps whose pending pods are not as forecast
-	Different []string // apps that differ in anything
-	Machines  []string // what Kubernetes made of them in the end, and why pods wait
-	Chance    bool     // it is not the forecast, but one that is as likely
+	Tries     []string      // when each of the new pods was made and placed, and what the scheduler said of it
+	Wrong     []string      // apps whose pending pods are not as forecast
+	Different []string      // apps that differ in anything
+	Machines  []string      // what Kubernetes made of them in the end, and why pods wait
+	Chance    bool          // it is not the forecast, but one that is as likely
+	Soonest   time.Duration // that is as likely; worked out where Took is not as expected
+	Latest    time.Duration
 
 	world *model.World // before
 }
@@ -61,6 +64,29 @@ func (r *Result) forecast() {
 		r.Decided = max(r.Decided, f.After)
 	}
 	r.Expected = a.Back(r.Lost...)
+}
+
+// times are the soonest and the latest until the last pod is back in the forecasts in
+// which chance falls otherwise and the same pods come back.
+func (r *Result) times() (soonest, latest time.Duration) {
+	a := survive.New(r.world)
+	for lots := range uint64(draws) {
+		fates := a.Fates(lots+1, r.Lost...)
+		if sum(r.byApp(fates)).Placed != sum(r.Outcome).Placed {
+			continue
+		}
+		last := time.Duration(0)
+		for _, f := range fates {
+			if f.Namespace == namespace && (f.Word == "moves" || f.Word == "starts") {
+				last = max(last, f.After)
+			}
+		}
+		if soonest == 0 || last < soonest {
+			soonest = last
+		}
+		latest = max(latest, last)
+	}
+	return soonest, latest
 }
 
 // chance reports whether the outcome is one of the forecasts in which what Kubernetes
@@ -117,6 +143,24 @@ func (r *Result) byApp(fates []survive.Fate) map[string]Count {
 	return counts
 }
 
+// inTime reports whether the pods were back within 20 % of the forecast, if any came back.
+func (r *Result) inTime() bool {
+	if r.Expected == 0 || r.Took == 0 {
+		return true
+	}
+	return near(r.Took, r.Expected)
+}
+
+// inLikelyTime reports whether they were back within 20 % of a forecast as likely.
+func (r *Result) inLikelyTime() bool {
+	return r.inTime() || r.Latest > 0 && (near(r.Took, r.Soonest) || near(r.Took, r.Latest) || r.Took > r.Soonest && r.Took < r.Latest)
+}
+
+func near(took, expected time.Duration) bool {
+	ratio := took.Seconds() / expected.Seconds()
+	return ratio > 0.8 && ratio < 1.2
+}
+
 // compare finds where the forecast was wrong.
 func (r *Result) compare() {
 	apps := map[string]bool{}
@@ -136,4 +180,7 @@ func (r *Result) compare() {
 		}
 	}
 	r.Chance = len(r.Different) > 0 && r.chance()
+	if !r.inTime() {
+		r.Soonest, r.Latest = r.times()
+	}
 }

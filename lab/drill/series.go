@@ -26,6 +26,7 @@ type sums struct {
 	clusters, exact, placeable int
 	chance                     int // no more than that is wrong with the others
 	losses, timed, near        int
+	likely                     int // not near, but near to a forecast that is as likely
 }
 
 // drilled is what one drill came to.
@@ -90,8 +91,10 @@ func (s *sums) add(d drilled) {
 		placeable = placeable && sum(r.Forecast).Pending == sum(r.Outcome).Pending
 		if r.Expected > 0 && r.Took > 0 {
 			s.timed++
-			if ratio := r.Took.Seconds() / r.Expected.Seconds(); ratio > 0.8 && ratio < 1.2 {
+			if r.inTime() {
 				s.near++
+			} else if r.inLikelyTime() {
+				s.likely++
 			}
 		}
 	}
@@ -109,7 +112,7 @@ func (s *sums) add(d drilled) {
 func (s *sums) print(out io.Writer) {
 	fmt.Fprintf(out, "%d clusters, %d losses: pending pods as forecast in %d clusters, as likely as the forecast in %d more; their number as forecast in %d\n", s.clusters, s.losses, s.exact, s.chance, s.placeable)
 	if s.timed > 0 {
-		fmt.Fprintf(out, "time until the last pod is back: within 20 %% of the forecast in %d of %d losses\n", s.near, s.timed)
+		fmt.Fprintf(out, "time until the last pod is back: within 20 %% of the forecast in %d of %d losses, of one as likely in %d more\n", s.near, s.timed, s.likely)
 	}
 	if s.failed > 0 {
 		fmt.Fprintf(out, "%d drills could not be run\n", s.failed)
@@ -128,6 +131,9 @@ func (d drilled) print(out io.Writer) {
 			line += fmt.Sprintf("; back after %.0f s, forecast %.0f s", r.Took.Seconds(), r.Expected.Seconds())
 		}
 		fmt.Fprintln(out, line)
+		if !r.inTime() {
+			fmt.Fprintf(out, "    as likely: %.0f to %.0f s\n    %s\n", r.Soonest.Seconds(), r.Latest.Seconds(), strings.Join(r.Tries, "\n    "))
+		}
 		if len(r.Different) > 0 {
 			fmt.Fprintf(out, "    %s\n", strings.Join(r.Machines, "\n    "))
 		}
