@@ -32,7 +32,7 @@ lint: ## the linter is pinned in tools/go.mod
 	cd lab && ../dist/golangci-lint run -c ../.golangci.yml ./...
 
 golden: ## golden screens and outputs, and docs/schema.json: look at the difference before you commit it
-	$(GO) test ./ui ./output -update
+	$(GO) test ./ui ./output ./model -update
 
 pictures: ## docs/pictures, from the demo
 	cd lab && $(GO) run . pictures

@@ -46,6 +46,7 @@ type Places struct {
 type Value struct {
 	Line  int
 	Texts []string // one for a plain value; of a mapping "key=value" each
+	Lines []int    // of each of Texts
 }
 
 // Problem is something wrong with the file. A warning leaves it of use.
@@ -227,18 +228,18 @@ func (f *File) value(name string, line int, n *yaml.Node) Value {
 	case yaml.SequenceNode:
 		for _, c := range n.Content {
 			if t, ok := plain(c); ok {
-				v.Texts = append(v.Texts, t)
+				v.Texts, v.Lines = append(v.Texts, t), append(v.Lines, c.Line)
 			}
 		}
 	case yaml.MappingNode:
-		f.each(n, func(key string, _ int, value *yaml.Node) {
+		f.each(n, func(key string, line int, value *yaml.Node) {
 			if t, ok := plain(value); ok {
-				v.Texts = append(v.Texts, key+"="+t)
+				v.Texts, v.Lines = append(v.Texts, key+"="+t), append(v.Lines, line)
 			}
 		})
 	default:
 		if t, ok := plain(n); ok {
-			v.Texts = append(v.Texts, t)
+			v.Texts, v.Lines = append(v.Texts, t), append(v.Lines, n.Line)
 		}
 	}
 	return v

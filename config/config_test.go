@@ -29,7 +29,7 @@ contexts:
   empty:
 `), is)
 	got := fmt.Sprint(f.Problems, f.Settings, f.Sites, f.Keys, f.Contexts["home"].Settings, f.Contexts["home"].Sites, len(f.Contexts))
-	want := "[] map[site-label:{3 [a b]} theme:{2 [light]}] map[moka:{{5 [-20.2, 57.5]}}] map[zoom:{6 [v V]}] map[theme:{9 [mono]}] map[moka:{{10 [1 2]}}] 2"
+	want := "[] map[site-label:{3 [a b] [3 3]} theme:{2 [light] [2]}] map[moka:{{5 [-20.2, 57.5] [5]}}] map[zoom:{6 [v V] [6 6]}] map[theme:{9 [mono] [9]}] map[moka:{{10 [1 2] [10 10]}}] 2"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -31,7 +31,13 @@ func (w *World) judge() {
 	w.judgeStores()
 	w.judgePeers()
 	w.judgePlans()
+	w.judgeLimits()
 	w.hint()
+	w.rank()
+}
+
+// rank puts the worst findings first.
+func (w *World) rank() {
 	slices.SortStableFunc(w.Reasons, func(a, b Reason) int { return cmp.Compare(b.Severity, a.Severity) })
 	for _, r := range w.Reasons {
 		w.Status = max(w.Status, r.Severity)

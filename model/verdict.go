@@ -211,6 +211,7 @@ func (w *World) WithVerdicts(list []*Verdict, fixes []*Fix) *World {
 		with.Sites = append(with.Sites, &judged)
 		with.sites[s.Name] = &judged
 	}
+	with.judgeVerdicts()
 	return &with
 }
 

@@ -69,6 +69,8 @@ type Options struct {
 	StaleAfter time.Duration // how long an answer counts as current; 20 s when 0
 	// Locations is where sites are, by name; it goes before LocationAnnotation.
 	Locations map[string]Location
+	// Limits are from where on figures are findings, where the operator set any.
+	Limits Thresholds
 }
 
 // World is the joined state of all clusters at one moment.
@@ -112,9 +114,10 @@ type World struct {
 	Reasons []Reason // most severe first
 	Hints   []string // advice that is no trouble, e.g. unlabelled nodes
 
-	facts Facts // what it was made of, for writing it out
-	nodes map[objectKey]*Node
-	sites map[string]*Site
+	facts  Facts // what it was made of, for writing it out
+	limits Thresholds
+	nodes  map[objectKey]*Node
+	sites  map[string]*Site
 	// owners finds a pod's workload by the UID of its direct owner, or its own.
 	owners map[string]*Workload
 }
@@ -131,7 +134,7 @@ func Assemble(f Facts, now time.Time, opt Options) *World {
 		opt.StaleAfter = 20 * time.Second
 	}
 	f.Clusters = slices.SortedFunc(slices.Values(f.Clusters), func(a, b ClusterFacts) int { return cmp.Compare(a.Name, b.Name) })
-	w := &World{At: now, facts: f, Clusters: []*Cluster{}, Tailnets: []*Tailnet{}, Sources: []Source{}, nodes: map[objectKey]*Node{}, sites: map[string]*Site{}, owners: map[string]*Workload{}}
+	w := &World{At: now, facts: f, limits: opt.Limits, Clusters: []*Cluster{}, Tailnets: []*Tailnet{}, Sources: []Source{}, nodes: map[objectKey]*Node{}, sites: map[string]*Site{}, owners: map[string]*Workload{}}
 	nodeSource := map[string]Source{}
 	for i := range f.Clusters {
 		c := &f.Clusters[i]

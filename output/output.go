@@ -1,5 +1,5 @@
 // Package output prints a World for scripts and pipes: as tables, JSON, YAML,
-// names, a JSONPath of the document, or one line for monitoring plugins. It
+// names, a JSONPath of the document, metrics, or one line for monitoring plugins. It
 // writes data only; warnings are the caller's, on stderr.
 package output
 
@@ -18,7 +18,7 @@ import (
 )
 
 // Formats lists what Parse knows, as shown in help.
-const Formats = "table|wide|json|yaml|name|jsonpath=TEMPLATE|nagios"
+const Formats = "table|wide|json|yaml|name|jsonpath=TEMPLATE|prom|nagios"
 
 // Format is a parsed -o value.
 type Format struct {
@@ -41,7 +41,7 @@ func Parse(s string) (Format, error) {
 	switch s {
 	case "":
 		return Format{name: "table"}, nil
-	case "table", "wide", "json", "yaml", "name", "nagios":
+	case "table", "wide", "json", "yaml", "name", "prom", "nagios":
 		return Format{name: s}, nil
 	}
 	template, ok := strings.CutPrefix(s, "jsonpath=")
@@ -87,6 +87,8 @@ func (f Format) Write(out io.Writer, w *model.World, opt Options) error {
 		return f.writePath(out, w)
 	case "name":
 		return writeNames(out, w)
+	case "prom":
+		return writeProm(out, w)
 	case "nagios":
 		_, err := fmt.Fprintln(out, nagios(w))
 		return err

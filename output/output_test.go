@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,7 +162,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestAWriteThatFailsIsTold(t *testing.T) {
-	for _, name := range []string{"table", "wide", "json", "yaml", "name", "jsonpath={.status}", "nagios"} {
+	for _, name := range []string{"table", "wide", "json", "yaml", "name", "jsonpath={.status}", "prom", "nagios"} {
 		f, err := Parse(name)
 		if err != nil {
 			t.Fatal(err)
@@ -174,137 +171,4 @@ func TestAWriteThatFailsIsTold(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-}
-
-// TestSchemaHolds guards the JSON contract: every document is as docs/schema.json
-// says, whose properties may only grow. It is written from what the scenarios
-// hold, so that it never says what is not so.
-func TestSchemaHolds(t *testing.T) {
-	path := filepath.Join("..", "docs", "schema.json")
-	var docs []any
-	for scenario, after := range map[string]time.Duration{"powercut": 3 * time.Minute, "weak": 0, "healthy": 0, "quorum": 2 * time.Minute} {
-		var doc any
-		if err := json.Unmarshal([]byte(printed(t, world(t, scenario, after), "json", Options{})), &doc); err != nil {
-			t.Fatal(err)
-		}
-		docs = append(docs, doc)
-	}
-	inferred := infer(docs)
-	inferred["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-	inferred["title"] = fmt.Sprintf("geotop --once -o json, schemaVersion %d", model.SchemaVersion)
-	got, err := json.MarshalIndent(inferred, "", " ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if golden.Updating() {
-		if err := os.WriteFile(path, append(got, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; make golden writes it", err)
-	}
-	var schema map[string]any
-	if err := json.Unmarshal(raw, &schema); err != nil {
-		t.Fatal(err)
-	}
-	for _, doc := range docs {
-		for _, problem := range violations("", schema, doc) {
-			t.Error(problem)
-		}
-	}
-	if !slices.Equal(slices.Collect(lines(raw)), slices.Collect(lines(append(got, '\n')))) {
-		t.Error("docs/schema.json is behind the documents; if fields were only added, make golden writes it anew")
-	}
-}
-
-func lines(b []byte) func(func(string) bool) { return strings.Lines(string(b)) }
-
-// open are objects whose keys are names from the cluster.
-var open = []string{"labels", "annotations", "bySite"}
-
-// infer gives the schema that all the values meet.
-func infer(values []any) map[string]any {
-	types := map[string]bool{}
-	properties := map[string][]any{}
-	var items []any
-	objects := 0
-	for _, v := range values {
-		switch v := v.(type) {
-		case nil:
-			types["null"] = true
-		case string:
-			types["string"] = true
-		case bool:
-			types["boolean"] = true
-		case float64:
-			types["number"] = true
-		case []any:
-			types["array"] = true
-			items = append(items, v...)
-		case map[string]any:
-			types["object"] = true
-			objects++
-			for k, e := range v {
-				properties[k] = append(properties[k], e)
-			}
-		}
-	}
-	s := map[string]any{"type": slices.Sorted(maps.Keys(types))}
-	if len(types) == 1 {
-		s["type"] = slices.Collect(maps.Keys(types))[0]
-	}
-	if len(items) > 0 {
-		s["items"] = infer(items)
-	}
-	if len(properties) > 0 {
-		props, required := map[string]any{}, []string{}
-		for k, e := range properties {
-			props[k] = infer(e)
-			if slices.Contains(open, k) {
-				props[k] = map[string]any{"type": "object"}
-			}
-			if len(e) == objects {
-				required = append(required, k)
-			}
-		}
-		slices.Sort(required)
-		s["properties"], s["required"] = props, required
-	}
-	return s
-}
-
-// violations names where the value is not as the schema says.
-func violations(at string, schema map[string]any, v any) (problems []string) {
-	types := []any{schema["type"]}
-	if many, ok := schema["type"].([]any); ok {
-		types = many
-	}
-	if kind := infer([]any{v})["type"]; !slices.Contains(types, kind) {
-		return []string{fmt.Sprintf("%s is %v, the contract says %v", at, kind, schema["type"])}
-	}
-	switch v := v.(type) {
-	case []any:
-		items, _ := schema["items"].(map[string]any)
-		for i, e := range v {
-			if items != nil {
-				problems = append(problems, violations(fmt.Sprintf("%s[%d]", at, i), items, e)...)
-			}
-		}
-	case map[string]any:
-		required, _ := schema["required"].([]any)
-		for _, k := range required {
-			if _, ok := v[k.(string)]; !ok {
-				problems = append(problems, fmt.Sprintf("%s.%s is missing", at, k))
-			}
-		}
-		props, _ := schema["properties"].(map[string]any)
-		for k, e := range v {
-			if p, ok := props[k].(map[string]any); ok {
-				problems = append(problems, violations(at+"."+k, p, e)...)
-			}
-		}
-	}
-	return problems
 }

@@ -47,6 +47,7 @@ type flags struct {
 
 	keys      *keymap.Map // as the configuration has them
 	locations map[string]model.Location
+	limits    thresholds
 }
 
 // deepPatience is how long a look at blocks may take when nobody says.
@@ -96,6 +97,7 @@ func commandOf(f *flags) *cobra.Command {
 	fs.StringSliceVar(&f.others, "other-server", nil, "`host:port` of another API server, to go on with when the kubeconfig's is silent")
 	fs.StringVar(&f.site, "site", "", "only this `site`")
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
+	fs.Var(&f.limits, "threshold", "`limit` from where on something is a finding, such as backup-age=26h/3d (warning/critical); geotop config thresholds lists them")
 	fs.StringVar(&f.socket, "tailscale-socket", "", "`socket` of this machine's tailscaled (default: where it usually is)")
 	fs.StringVar(&f.headscale, "headscale", "", "`URL` of the Headscale to ask where no tailscaled runs; its key is in $GEOTOP_HEADSCALE_API_KEY")
 	fs.StringToStringVar(&f.etcd, "etcd-metrics", nil, "`node=URL` of an etcd member's metrics, where k3s does not expose them")

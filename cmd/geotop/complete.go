@@ -32,6 +32,8 @@ func (f *flags) registerCompletions(cmd *cobra.Command) {
 		"output": fixed(strings.Split(output.Formats, "|")...),
 		"color":  fixed("auto", "always", "never"),
 		"site":   f.names(-1, sites),
+
+		"threshold": completeThreshold,
 		"context": func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 			file, _ := cmd.Flags().GetString("kubeconfig")
 			return contextNames(file), cobra.ShellCompDirectiveNoFileComp

@@ -19,7 +19,7 @@ import (
 // lasting are the flags that make sense for more than one run: what a configuration may
 // have.
 var lasting = []string{
-	"theme", "color", "ascii", "braille", "low-bandwidth", "mouse", "no-query", "plain", "write", "site", "site-label", "other-server", "tailscale-socket", "headscale",
+	"theme", "color", "ascii", "braille", "low-bandwidth", "mouse", "no-query", "plain", "write", "site", "site-label", "threshold", "other-server", "tailscale-socket", "headscale",
 	"etcd-metrics", "prometheus", "no-ping", "s3-endpoint", "no-state", "timeout",
 }
 
@@ -101,14 +101,14 @@ func (f *flags) apply(file *config.File, given *pflag.FlagSet) []config.Problem 
 				continue
 			}
 			set[name] = true
-			for _, text := range s.Settings[name].Texts {
+			for i, text := range s.Settings[name].Texts {
 				err := flag.Value.Set(text)
 				if err == nil {
 					err = f.choices()
 				}
 				if err != nil {
 					_ = flag.Value.Set(flag.DefValue) // so that it spoils nothing else
-					problems = append(problems, config.Problem{Line: s.Settings[name].Line, Text: fmt.Sprintf("%s: %v", name, err)})
+					problems = append(problems, config.Problem{Line: s.Settings[name].Lines[i], Text: fmt.Sprintf("%s: %v", name, err)})
 				}
 			}
 		}
@@ -220,6 +220,20 @@ exits 0 when it is of use, though there may be warnings, else 64.`,
 			for _, name := range slices.Sorted(slices.Values(lasting)) {
 				kind, words := pflag.UnquoteUsage(anyFlag(cmd.Root(), name))
 				fmt.Fprintf(cmd.OutOrStdout(), "%-18s %-10s %s\n", name, kind, words)
+			}
+			return nil
+		},
+	}, &cobra.Command{
+		Use:   "thresholds",
+		Short: "list what limits can be set on",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, l := range model.Limits() {
+				worse := "more"
+				if l.Least {
+					worse = "less"
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%-12s %-8s %s (%s is worse)\n", l.Name, l.Unit, l.Says, worse)
 			}
 			return nil
 		},

@@ -65,20 +65,22 @@ contexts:
 
 func TestConfigCheck(t *testing.T) {
 	for content, want := range map[string]string{
-		"theme: light":                              "nothing is wrong with it",
-		"thme: light":                               ":1: warning: unknown: thme; did you mean theme?",
-		"keys: {pane.nodes: [n]}":                   ":1: warning: keys: n is problem.next in lists, and not pane.nodes",
-		"\ntheme: neon":                             "64 :2: theme: no theme \"neon\"",
-		"contexts:\n  a:\n    timeout: soon":        "64 :3: timeout: ",
-		"contexts: {a: {timeout: 0s, write: true}}": "64 :1: timeout: --timeout must be more than nothing",
-		"keys: {zoom: [q]}":                         "64 :1: keys: key q is both back and zoom",
-		"keys: {zoom: [backspace]}":                 "64 :1: keys: zoom is bound to backspace",
-		"keys: {zoom: [f5]}":                        "64 :1: keys: zoom in scope \"everywhere\" needs a key that phones lack",
-		"keys: {accept: [enter]}":                   "64 :1: there is no action accept",
-		"sites: {a: {location: \"91, 0\"}}":         "64 :1: \"91, 0\" is no latitude,longitude",
-		"theme: [":                                  "64 :",
-		"low-bandwidth: perhaps":                    "64 :1: low-bandwidth: ",
-		"theme: \"\\e[31m\"":                        "64 :1: theme: no theme",
+		"theme: light":                                     "nothing is wrong with it",
+		"thme: light":                                      ":1: warning: unknown: thme; did you mean theme?",
+		"keys: {pane.nodes: [n]}":                          ":1: warning: keys: n is problem.next in lists, and not pane.nodes",
+		"\ntheme: neon":                                    "64 :2: theme: no theme \"neon\"",
+		"contexts:\n  a:\n    timeout: soon":               "64 :3: timeout: ",
+		"contexts: {a: {timeout: 0s, write: true}}":        "64 :1: timeout: --timeout must be more than nothing",
+		"keys: {zoom: [q]}":                                "64 :1: keys: key q is both back and zoom",
+		"keys: {zoom: [backspace]}":                        "64 :1: keys: zoom is bound to backspace",
+		"keys: {zoom: [f5]}":                               "64 :1: keys: zoom in scope \"everywhere\" needs a key that phones lack",
+		"keys: {accept: [enter]}":                          "64 :1: there is no action accept",
+		"sites: {a: {location: \"91, 0\"}}":                "64 :1: \"91, 0\" is no latitude,longitude",
+		"theme: [":                                         "64 :",
+		"threshold:\n  backup-age: 26h/3d\n  disk-free: x": "64 :3: threshold: disk-free: \"x\" is no percentage",
+		"threshold: {backup-age: 26h, link-rtt: 1s/2s}":    "nothing is wrong with it",
+		"low-bandwidth: perhaps":                           "64 :1: low-bandwidth: ",
+		"theme: \"\\e[31m\"":                               "64 :1: theme: no theme",
 	} {
 		file := written(t, content)
 		out, _, code := geotop(t, "config", "check", file)

@@ -57,7 +57,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 	if f.headscale != "" && os.Getenv("GEOTOP_HEADSCALE_API_KEY") == "" {
 		return nil, usage("--headscale needs a key in $GEOTOP_HEADSCALE_API_KEY: headscale apikeys create")
 	}
-	opt := model.Options{SiteLabels: slices.Concat(f.siteLabels, model.SiteLabels), Locations: f.locations}
+	opt := model.Options{SiteLabels: slices.Concat(f.siteLabels, model.SiteLabels), Locations: f.locations, Limits: f.limits.set}
 	switch {
 	case f.from != "":
 		return openFile(f.from, stdin, opt)
