@@ -57,9 +57,9 @@ func newBench() *cobra.Command {
 }
 
 func newWire() *cobra.Command {
-	var geotop string
+	var geotop, k9s string
 	cmd := &cobra.Command{Use: "wire", Short: "count the bytes geotop writes to a terminal", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		ctx, cancel := context.WithTimeout(cmd.Context(), 20*time.Minute)
+		ctx, cancel := context.WithTimeout(cmd.Context(), 40*time.Minute)
 		defer cancel()
 		if geotop == "" {
 			tmp, err := os.MkdirTemp("", "geotop-wire-")
@@ -72,9 +72,13 @@ func newWire() *cobra.Command {
 				return err
 			}
 		}
+		if k9s != "" {
+			return wire.Beside(ctx, geotop, k9s, cmd.OutOrStdout())
+		}
 		return wire.Run(ctx, geotop, cmd.OutOrStdout())
 	}}
 	cmd.Flags().StringVar(&geotop, "geotop", "", "`binary` to measure (default: this checkout's, built now)")
+	cmd.Flags().StringVar(&k9s, "k9s", "", "`binary` of k9s: measure both on a lab, one after the other")
 	return cmd
 }
 
