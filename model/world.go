@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -429,6 +430,25 @@ func (w *World) InSite(site string) *World {
 	})
 	in.Timeline = keep(w.Timeline, func(c *Change) bool { return c.Site == site })
 	in.Reasons = keep(w.Reasons, func(r Reason) bool { return r.Site == site || r.Site == "" })
+	in.Status = OK
+	for _, r := range in.Reasons {
+		in.Status = max(in.Status, r.Severity)
+	}
+	return &in
+}
+
+// InNamespace gives the World cut down to what is in one namespace, of what is in any.
+func (w *World) InNamespace(name string) *World {
+	in := *w
+	in.Pods = keep(w.Pods, func(p *Pod) bool { return p.Namespace == name })
+	in.Workloads = keep(w.Workloads, func(wl *Workload) bool { return wl.Namespace == name })
+	in.Volumes = keep(w.Volumes, func(v *Volume) bool { return v.Namespace == name })
+	in.Events = keep(w.Events, func(e *Event) bool { return e.Namespace == name || e.Namespace == "" })
+	in.Timeline = keep(w.Timeline, func(c *Change) bool { return c.Namespace == name || c.Namespace == "" })
+	in.Reasons = keep(w.Reasons, func(r Reason) bool {
+		parts := strings.Split(r.Object, "/")
+		return len(parts) != 3 || parts[0] == "link" || parts[1] == name
+	})
 	in.Status = OK
 	for _, r := range in.Reasons {
 		in.Status = max(in.Status, r.Severity)

@@ -443,3 +443,20 @@ func TestSeverityRoundTrip(t *testing.T) {
 		t.Errorf("exit codes %v", got)
 	}
 }
+
+func TestInNamespace(t *testing.T) {
+	w := *Assemble(Facts{}, moment, Options{})
+	w.Pods = []*Pod{{Namespace: "db", Name: "a"}, {Namespace: "web", Name: "b"}}
+	w.Workloads = []*Workload{{Namespace: "web", Name: "b"}}
+	w.Volumes = []*Volume{{VolumeFact: &VolumeFact{Namespace: "db", Name: "v"}}}
+	w.Events = []*Event{{Namespace: "web"}, {Object: "node"}}
+	w.Reasons = []Reason{{Severity: Critical, Object: "Deployment/web/b"}, {Severity: Warning, Object: "volume/db/v"}, {Severity: Warning, Object: "link/a/b"}, {Object: "site/moka"}}
+	w.Status = Critical
+	in := w.InNamespace("db")
+	if len(in.Pods) != 1 || in.Pods[0].Name != "a" || len(in.Workloads) != 0 || len(in.Volumes) != 1 || len(in.Events) != 1 || len(in.Reasons) != 3 || in.Status != Warning {
+		t.Errorf("%+v", in)
+	}
+	if len(w.Pods) != 2 || len(w.Reasons) != 4 || w.Status != Critical {
+		t.Error("the World it came from was changed")
+	}
+}

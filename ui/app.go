@@ -31,17 +31,18 @@ type Feed interface {
 
 // Config is how the operator wants the cockpit.
 type Config struct {
-	Context context.Context // ends when the program does; stops waiting for the feed
-	Feed    Feed
-	Keys    *keymap.Map
-	Theme   string        // name of a theme; "auto" asks the terminal for its background
-	Site    string        // show only this site at first
-	Write   bool          // changes to the cluster are allowed from the start
-	Gate    time.Duration // least time between two frames nobody asked for
-	NoQuery bool          // send no questions to the terminal
-	ASCII   bool          // draw with nothing else
-	Braille bool          // draw gauges and trends in Braille dots
-	Whole   bool          // no details beside lists at first, no map and less of what was lately: they cost much on the wire
+	Context   context.Context // ends when the program does; stops waiting for the feed
+	Feed      Feed
+	Keys      *keymap.Map
+	Theme     string        // name of a theme; "auto" asks the terminal for its background
+	Site      string        // show only this site at first
+	Namespace string        // only what is of this one, of what has any
+	Write     bool          // changes to the cluster are allowed from the start
+	Gate      time.Duration // least time between two frames nobody asked for
+	NoQuery   bool          // send no questions to the terminal
+	ASCII     bool          // draw with nothing else
+	Braille   bool          // draw gauges and trends in Braille dots
+	Whole     bool          // no details beside lists at first, no map and less of what was lately: they cost much on the wire
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
 	// Actor carries out changes; nil where nothing can be changed.

@@ -290,6 +290,9 @@ func (a *App) tabs() string {
 	if a.site != "" {
 		right = append([]badge{{"site " + a.site, themes.Accent}}, right...)
 	}
+	if a.cfg.Namespace != "" {
+		right = append([]badge{{"-n " + a.cfg.Namespace, themes.Accent}}, right...)
+	}
 	here := badge{a.crumbs(), themes.Title}
 	if len(a.stack) > 1 {
 		if room := a.width - 2 - row(right); row([]badge{here}) > room { // where one is stays, in the middle less

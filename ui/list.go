@@ -57,7 +57,7 @@ func (s *listScreen) setFilter(f string) { s.query.Text = f }
 func (s *listScreen) refresh(a *App) {
 	a.recall(s)
 	q := s.query
-	q.Site = a.site
+	q.Site, q.Space = a.site, a.cfg.Namespace
 	if s.list.Info().Name == "sites" {
 		q.Site = ""
 	}

@@ -44,6 +44,7 @@ func (o Object) Called() string {
 // Query picks and orders a list's rows.
 type Query struct {
 	Site     string  // only rows of this site; "" for all
+	Space    string  // of those that have a namespace only rows of this one; "" for all
 	Text     string  // only rows that contain each of its words, case ignored
 	Problems bool    // only rows that need attention
 	In       *Object // only rows that belong to this object
@@ -150,6 +151,9 @@ func (l *list[T]) Rows(w *model.World, q Query) Rows {
 	r.items = make([]T, 0, len(all))
 	for _, v := range all {
 		if q.Site != "" && l.site(w, v) != q.Site {
+			continue
+		}
+		if space := l.object(v).Namespace; q.Space != "" && space != "" && space != q.Space {
 			continue
 		}
 		if q.In != nil && !l.in(w, v, *q.In) {

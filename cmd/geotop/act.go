@@ -99,7 +99,7 @@ on with it.`,
 		args:    cobra.ExactArgs(1),
 		names:   f.names(1, restorable),
 		flags: func(cmd *cobra.Command) {
-			cmd.Flags().StringVar(&as, "as", "", "`name` of the new volume and claim (default: the claim's, with the backup's date)")
+			cmd.Flags().StringVar(&as, "name", "", "`name` of the new volume and claim (default: the claim's, with the backup's date)")
 		},
 		plan: func(w *model.World, names []string) (*model.Plan, error) {
 			return actions.Restore(w, "backup/"+names[0], as)

@@ -29,6 +29,9 @@ type flags struct {
 	from, recordTo, replay                     string
 	site                                       string
 	siteLabels, others                         []string
+	as, namespace                              string
+	asGroups                                   []string
+	patience                                   time.Duration // of each request; 0 for what the link needs
 	theme, color                               string
 	write, low, noQuery, ascii, braille, words bool
 	mouse                                      bool
@@ -95,6 +98,9 @@ func commandOf(f *flags) *cobra.Command {
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `file` (default: $KUBECONFIG, ~/.kube/config)")
 	fs.StringVar(&f.context, "context", "", "kubeconfig context `name`")
 	fs.StringSliceVar(&f.others, "other-server", nil, "`host:port` of another API server, to go on with when the kubeconfig's is silent")
+	fs.StringVar(&f.as, "as", "", "`user` to do everything as, where the account may")
+	fs.StringSliceVar(&f.asGroups, "as-group", nil, "`group` of that user; may be given again")
+	fs.DurationVar(&f.patience, "request-timeout", 0, "wait this `time` for each answer of the API server, not as long as the link needs")
 	fs.StringVar(&f.site, "site", "", "only this `site`")
 	fs.StringSliceVar(&f.siteLabels, "site-label", nil, "node `label` that names the site; the first set one counts")
 	fs.Var(&f.limits, "threshold", "`limit` from where on something is a finding, such as backup-age=26h/3d (warning/critical); geotop config thresholds lists them")
@@ -124,6 +130,7 @@ func commandOf(f *flags) *cobra.Command {
 	fs.BoolVar(&f.low, "low-bandwidth", false, "draw at most once a second, no details beside lists, ping less")
 
 	own := cmd.Flags()
+	own.StringVarP(&f.namespace, "namespace", "n", "", "only pods, workloads, volumes and backups of this `namespace`")
 	own.BoolVar(&f.once, "once", false, "print one snapshot and end")
 	own.BoolVar(&f.check, "check", false, "exit by state: 0 ok, 1 warning, 2 critical, 3 unknown; implies --once")
 	own.BoolVar(&f.write, "write", false, "allow changes to the cluster")

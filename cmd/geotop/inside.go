@@ -107,7 +107,7 @@ func (f *flags) enter(command, namespace, pod string, more ...string) *exec.Cmd 
 	if namespace != "" {
 		args = append(args, "--namespace", namespace)
 	}
-	for name, value := range map[string]string{"--kubeconfig": f.kubeconfig, "--context": f.context, "--other-server": strings.Join(f.others, ",")} {
+	for name, value := range map[string]string{"--kubeconfig": f.kubeconfig, "--context": f.context, "--other-server": strings.Join(f.others, ","), "--as": f.as, "--as-group": strings.Join(f.asGroups, ",")} {
 		if value != "" {
 			args = append(args, name+"="+value)
 		}

@@ -107,6 +107,9 @@ func (f *flags) cut(w *model.World) (*model.World, error) {
 		alone.Verdicts, alone.Fixes = survive.Ask(w, patientTries, f.lose)
 		w = &alone
 	}
+	if f.namespace != "" {
+		w = w.InNamespace(f.namespace)
+	}
 	if f.site == "" || !w.Looked() {
 		return w, nil
 	}

@@ -82,7 +82,7 @@ func (f *flags) screen(ctx context.Context, src *source) error {
 	ctx, cancel := context.WithCancel(uninterrupted(ctx))
 	defer cancel()
 	cfg := ui.Config{
-		Context: ctx, Feed: src, Keys: f.keys, Theme: f.theme, Site: f.site,
+		Context: ctx, Feed: src, Keys: f.keys, Theme: f.theme, Site: f.site, Namespace: f.namespace,
 		Write: f.write, Gate: f.gate(), NoQuery: f.noQuery, ASCII: f.ascii || onlyASCII(os.Getenv), Braille: f.braille, Whole: f.low,
 		Looked: src.looked, Greet: src.looked != nil, Mouse: f.mouse, Recording: src.recording,
 		Lose: func(w *model.World, sites []string) *model.Verdict { return survive.New(w).Of(sites...) },

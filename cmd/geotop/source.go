@@ -74,6 +74,7 @@ func (f *flags) open(stdin io.Reader) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.asAsked(cfg)
 		ways, err := f.ways()
 		if err != nil {
 			return nil, err
@@ -283,6 +284,14 @@ func loadKubeconfig(file, context string) (string, *rest.Config, error) {
 		return "", nil, usage("kubeconfig context %s: %w", name, err)
 	}
 	return name, cfg, nil
+}
+
+// asAsked takes in what kubectl's own flags say of requests.
+func (f *flags) asAsked(cfg *rest.Config) {
+	cfg.Timeout = f.patience
+	if f.as != "" {
+		cfg.Impersonate = rest.ImpersonationConfig{UserName: f.as, Groups: f.asGroups}
+	}
 }
 
 func contextList(c *clientcmdapi.Config) string {

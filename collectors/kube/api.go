@@ -58,6 +58,7 @@ type api struct {
 	answers   chan struct{}   // closed while the server answers
 	epoch     context.Context // ends when the connections are given up
 	reset     context.CancelFunc
+	limit     time.Duration // on every wait, where somebody set one
 }
 
 func newAPI(cfg Config) (*api, error) {
@@ -65,6 +66,7 @@ func newAPI(cfg Config) (*api, error) {
 	a.source = model.Source{Cluster: cfg.Name, Name: model.SourceAPI, Status: model.SourcePending}
 	a.epoch, a.reset = context.WithCancel(context.Background())
 	rc := rest.CopyConfig(cfg.Rest)
+	a.limit = rc.Timeout
 	rc.Timeout = 0 // would cut watches; every call has its context
 	rc.QPS = -1    // the server's priority and fairness does this better
 	rc.WarningHandler = rest.NoWarnings{}
@@ -82,6 +84,14 @@ func newAPI(cfg Config) (*api, error) {
 	a.current = a.primary
 	a.expires = certificateEnd(rc)
 	return a, nil
+}
+
+// patience is how long to wait for an answer where that long is usual.
+func (a *api) patience(usual time.Duration) time.Duration {
+	if a.limit > 0 {
+		return a.limit
+	}
+	return usual
 }
 
 // server is the way in use.
@@ -148,7 +158,7 @@ func (c *heardConn) Read(p []byte) (int, error) {
 // watchHealth probes the server until ctx ends.
 func (a *api) watchHealth(ctx context.Context) {
 	delay := time.Duration(0)
-	timeout := firstTimeout
+	timeout := a.patience(firstTimeout)
 	for ctx.Err() == nil {
 		sent, began := a.now(), time.Now()
 		err := a.probe(ctx, timeout)
@@ -158,16 +168,16 @@ func (a *api) watchHealth(ctx context.Context) {
 		if err == nil {
 			latency := time.Since(began)
 			a.up(sent, latency)
-			delay, timeout = probeEvery, max(probeTimeout, 4*latency)
+			delay, timeout = probeEvery, a.patience(max(probeTimeout, 4*latency))
 		} else {
 			a.down(err)
 			if !apierrors.IsUnauthorized(err) && a.failOver(ctx) {
-				delay, timeout = 0, firstTimeout
+				delay, timeout = 0, a.patience(firstTimeout)
 				continue
 			}
 			if time.Unix(0, a.heard.Load()).Before(began) {
 				a.abandon()
-				timeout = firstTimeout
+				timeout = a.patience(firstTimeout)
 			}
 			delay = min(max(2*delay, time.Second), retryMax)
 			delay -= time.Duration(rand.Int64N(int64(delay / 4)))
@@ -298,14 +308,15 @@ func (a *api) get(ctx context.Context, req *rest.Request) ([]byte, error) {
 	ctx, cancel := a.bind(ctx)
 	defer cancel()
 	ctx, expire := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(idleTimeout, func() { expire(errSilent) })
+	idle := a.patience(idleTimeout)
+	timer := time.AfterFunc(idle, func() { expire(errSilent) })
 	defer timer.Stop()
 	body, err := req.MaxRetries(0).Stream(ctx)
 	if err != nil {
 		return nil, because(ctx, err)
 	}
 	defer body.Close()
-	all, err := io.ReadAll(&progress{body, timer})
+	all, err := io.ReadAll(&progress{body, timer, idle})
 	if err != nil {
 		return nil, because(ctx, err)
 	}
@@ -316,12 +327,13 @@ func (a *api) get(ctx context.Context, req *rest.Request) ([]byte, error) {
 type progress struct {
 	r     io.Reader
 	timer *time.Timer
+	idle  time.Duration
 }
 
 func (p *progress) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
 	if n > 0 {
-		p.timer.Reset(idleTimeout)
+		p.timer.Reset(p.idle)
 	}
 	return n, err
 }

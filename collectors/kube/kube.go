@@ -31,7 +31,7 @@ import (
 // Config says which API to read.
 type Config struct {
 	Name string           // the cluster's name in the model: its kubeconfig context
-	Rest *rest.Config     // server and credentials; not changed
+	Rest *rest.Config     // server and credentials; not changed. Its Timeout is how long any answer is waited for; 0: as the link needs
 	Now  func() time.Time // the clock ages are judged by; time.Now when nil
 	// LonghornNamespace is where Longhorn lives; longhorn-system when empty.
 	LonghornNamespace string
