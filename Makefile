@@ -31,8 +31,8 @@ lint: ## the linter is pinned in tools/go.mod
 	dist/golangci-lint run ./...
 	cd lab && ../dist/golangci-lint run -c ../.golangci.yml ./...
 
-golden: ## golden screens and outputs, and docs/schema.json: look at the difference before you commit it
-	$(GO) test ./ui ./output ./model -update
+golden: ## golden screens and outputs, docs/schema.json and docs/man: look at the difference before you commit it
+	$(GO) test ./ui ./output ./model ./cmd/geotop -update
 
 pictures: ## docs/pictures, from the demo
 	cd lab && $(GO) run . pictures
