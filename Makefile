@@ -31,6 +31,19 @@ lint: ## the linter is pinned in tools/go.mod
 	dist/golangci-lint run ./...
 	cd lab && ../dist/golangci-lint run -c ../.golangci.yml ./...
 
+completions: ## for every shell that has any
+	mkdir -p completions
+	$(GO) build -o completions/.geotop ./cmd/geotop
+	for shell in bash zsh fish powershell; do GEOTOP_CONFIG=/dev/null completions/.geotop completion $$shell >completions/geotop.$$shell; done
+	rm completions/.geotop
+
+goreleaser: ## pinned in tools/release/go.mod
+	mkdir -p dist-tools
+	cd tools/release && $(GO) build -o ../../dist-tools/goreleaser github.com/goreleaser/goreleaser/v2
+
+snapshot: goreleaser ## everything a release has, in dist/, published nowhere
+	dist-tools/goreleaser release --snapshot --clean --skip=sign,sbom,docker,publish
+
 golden: ## golden screens and outputs, docs/schema.json and docs/man: look at the difference before you commit it
 	$(GO) test ./ui ./output ./model ./cmd/geotop -update
 
