@@ -18,6 +18,7 @@ test: test-root test-lab ## everything; the first time builds Kubernetes' compon
 test-root: ## geotop itself: fast, talks to nobody
 	$(GO) vet ./...
 	$(GO) test -race $(TESTFLAGS) ./...
+	GOARCH=386 CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./model ./survive ./view ./output ./recording # as on a 32-bit Raspberry Pi
 	GEOTOP_STEPS=100000 $(GO) test $(TESTFLAGS) -run TestLongUse ./ui
 
 test-lab: ## against real components on loopback

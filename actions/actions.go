@@ -78,7 +78,16 @@ func init() {
 }
 
 // right is what an account must be allowed.
-type right struct{ verb, group, resource, sub, namespace string }
+type right struct{ verb, group, resource, sub, namespace, name string }
+
+// leaseRights are what keeping the record of a plan takes.
+func leaseRights() []right {
+	list := []right{{verb: "create", group: "coordination.k8s.io", resource: "leases", namespace: model.PlanNamespace}}
+	for _, verb := range []string{"get", "update", "delete"} {
+		list = append(list, right{verb: verb, group: "coordination.k8s.io", resource: "leases", namespace: model.PlanNamespace, name: model.PlanLease})
+	}
+	return list
+}
 
 func (r right) String() string {
 	s := r.verb + " " + r.resource
@@ -87,6 +96,9 @@ func (r right) String() string {
 	}
 	if r.group != "" {
 		s += "." + r.group
+	}
+	if r.name != "" {
+		s += " " + r.name
 	}
 	if r.namespace != "" {
 		s += " in " + r.namespace
@@ -116,9 +128,7 @@ func Check(ctx context.Context, api API, p *model.Plan) error {
 		}
 	}
 	if recorded(p) {
-		for _, verb := range []string{"create", "get", "update", "delete"} {
-			need = append(need, right{verb, "coordination.k8s.io", "leases", "", model.PlanNamespace})
-		}
+		need = append(need, leaseRights()...)
 	}
 	slices.SortFunc(need, func(a, b right) int { return strings.Compare(a.String(), b.String()) })
 	if err := c.allowed(ctx, slices.Compact(need)); err != nil {

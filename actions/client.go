@@ -106,7 +106,7 @@ func (c client) allowed(ctx context.Context, need []right) error {
 		review := map[string]any{
 			"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
 			"spec": map[string]any{"resourceAttributes": map[string]any{
-				"verb": r.verb, "group": r.group, "resource": r.resource, "subresource": r.sub, "namespace": r.namespace,
+				"verb": r.verb, "group": r.group, "resource": r.resource, "subresource": r.sub, "namespace": r.namespace, "name": r.name,
 			}},
 		}
 		var answer struct{ Status struct{ Allowed bool } }

@@ -48,7 +48,10 @@ func DeletePod(w *model.World, what string) (*model.Plan, error) {
 
 var deletePodOp = op{
 	atomic: true,
-	rights: []right{{verb: "delete", resource: "pods"}},
+	rightsOf: func(s *model.Step) []right {
+		namespace, _, _ := strings.Cut(nameOf(s.Object), "/")
+		return []right{{verb: "delete", resource: "pods", namespace: namespace}}
+	},
 	do: func(ctx context.Context, j *job, s *model.Step) error {
 		namespace, name, _ := strings.Cut(nameOf(s.Object), "/")
 		err := j.remove(ctx, "/api/v1/namespaces/"+namespace+"/pods/"+name, meta{UID: s.Args[argUID]})

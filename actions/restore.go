@@ -249,7 +249,14 @@ const claimsPath = "/api/v1/namespaces/"
 var claimOp = op{
 	rights: []right{
 		{verb: "get", resource: "persistentvolumes"}, {verb: "create", resource: "persistentvolumes"}, {verb: "delete", resource: "persistentvolumes"},
-		{verb: "get", resource: "persistentvolumeclaims"}, {verb: "create", resource: "persistentvolumeclaims"}, {verb: "delete", resource: "persistentvolumeclaims"},
+	},
+	rightsOf: func(s *model.Step) []right {
+		list := []right{}
+		namespace, _ := claimParts(s)
+		for _, verb := range []string{"get", "create", "delete"} {
+			list = append(list, right{verb: verb, resource: "persistentvolumeclaims", namespace: namespace})
+		}
+		return list
 	},
 	do:   claim,
 	undo: unclaim,

@@ -81,7 +81,7 @@ func workloadRights(sub string, verbs ...string) func(*model.Step) []right {
 		list, parts := []right{}, strings.Split(s.Object, "/")
 		for _, verb := range verbs {
 			if len(parts) == 3 {
-				list = append(list, right{verb, "apps", plurals[parts[0]], sub, parts[1]})
+				list = append(list, right{verb: verb, group: "apps", resource: plurals[parts[0]], sub: sub, namespace: parts[1]})
 			}
 		}
 		return list

@@ -102,7 +102,7 @@ func (s *state) rank(pods []*pod) {
 	if s.lots != nil {
 		drawn := make(map[*pod]time.Time, len(pods))
 		for _, p := range pods {
-			drawn[p] = p.fact.Created.Add(time.Duration(s.lots.draw(int(together))))
+			drawn[p] = p.fact.Created.Add(time.Duration(s.lots.draw(int(together/time.Millisecond))) * time.Millisecond)
 		}
 		since = func(p *pod) time.Time { return drawn[p] }
 	}

@@ -1,0 +1,108 @@
+package actions
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/geotop/geotop/model"
+)
+
+// inside is what logs, shells and forwarding take: none of them is a plan.
+var inside = []string{
+	"get pods", "get pods/log", "get pods/exec", "create pods/exec", "get pods/portforward", "create pods/portforward",
+	"patch pods/ephemeralcontainers", "create pods in kube-system",
+}
+
+// TestRightsToActAreThoseOfActions holds deploy/rbac-operate.yaml against what the steps
+// of plans ask for: none is missing, and none is for nothing.
+func TestRightsToActAreThoseOfActions(t *testing.T) {
+	want := map[string]bool{}
+	note := func(list []right) {
+		for _, r := range list {
+			if r.namespace != longhornNamespace && r.namespace != model.PlanNamespace {
+				r.namespace = "" // of whichever it is
+			}
+			if r.resource != "daemonsets" || r.sub != "scale" { // nobody scales those
+				want[r.String()] = true
+			}
+		}
+	}
+	note(leaseRights())
+	for _, o := range ops {
+		note(o.rights)
+		if o.rightsOf != nil {
+			for _, kind := range slices.Sorted(maps.Keys(plurals)) {
+				note(o.rightsOf(&model.Step{Object: kind + "/some/thing"}))
+			}
+		}
+	}
+	for _, r := range inside {
+		want[r] = true
+	}
+	got := map[string]bool{}
+	for _, r := range granted(t, "rbac-operate.yaml") {
+		got[r] = true
+	}
+	looking := granted(t, "rbac-view.yaml")
+	for r := range want {
+		everywhere, _, _ := strings.Cut(r, " in ")
+		if !got[r] && !slices.Contains(looking, everywhere) {
+			t.Errorf("rbac-operate.yaml lacks %s", r)
+		}
+	}
+	for r := range got {
+		if !want[r] {
+			t.Errorf("rbac-operate.yaml gives %s, which nothing asks for", r)
+		}
+	}
+}
+
+// granted is what the roles of a file give, in the words of rights.
+func granted(t *testing.T, name string) (list []string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "deploy", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(b)))
+	for {
+		doc, err := docs.Read()
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var role rbacv1.Role
+		if err := yaml.Unmarshal(doc, &role); err != nil {
+			t.Fatal(err)
+		}
+		for _, rule := range role.Rules {
+			names := rule.ResourceNames
+			if len(names) == 0 {
+				names = []string{""}
+			}
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					for _, n := range names {
+						r := right{verb: verb, group: rule.APIGroups[0], resource: resource, namespace: role.Namespace, name: n}
+						list = append(list, fmt.Sprint(r))
+					}
+				}
+			}
+		}
+	}
+}
