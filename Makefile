@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 TESTFLAGS ?=
 PREFIX    ?= $(HOME)/.local
 
-.PHONY: build install test test-root test-lab lint golden pictures film bench bench-scale bench-wire drills walk soak fuzz lab clean
+.PHONY: build completions goreleaser snapshot package test-packages weight install test test-root test-lab lint golden pictures film bench bench-scale bench-wire drills walk soak fuzz lab clean
 
 build: ## the binary, as released
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o dist/geotop ./cmd/geotop
@@ -44,6 +44,16 @@ goreleaser: ## pinned in tools/release/go.mod
 
 snapshot: goreleaser ## everything a release has, in dist/, published nowhere
 	dist-tools/goreleaser release --snapshot --clean --skip=sign,sbom,docker,publish
+
+package: goreleaser ## what linux/amd64 gets: binary, archive, deb, rpm, apk
+	dist-tools/goreleaser check --quiet
+	dist-tools/goreleaser release --snapshot --clean --single-target --skip=sign,sbom,docker,publish,homebrew,aur,nix,scoop,krew
+
+test-packages: package ## install, upgrade and remove with apt, as root; look into the rest; build twice
+	tools/test-packages
+
+weight: build ## what of the binary weighs how much
+	tools/weigh dist/geotop all
 
 golden: ## golden screens and outputs, docs/schema.json and docs/man: look at the difference before you commit it
 	$(GO) test ./ui ./output ./model ./cmd/geotop -update
