@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	recipe  = regexp.MustCompile("(?s)(?:<!-- exits (\\d+) -->\n)?```sh\n(.*?)```")
+	command = regexp.MustCompile(`(?m)^(?: {4}|\$ |\t)(geotop .*)$`)
+)
+
+// TestRecipes runs each recipe of docs/recipes.md as it stands there, on the demo.
+func TestRecipes(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", filepath.Join(bin, "real"), ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, script := range map[string]string{
+		"geotop": "exec " + filepath.Join(bin, "real") + ` "$@" --demo`,
+		"mail":   `printf '%s\n' "$@" >"$HOME/mailed"; cat >>"$HOME/mailed"`,
+	} {
+		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile("../../docs/recipes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	recipes := recipe.FindAllStringSubmatch(string(b), -1)
+	if len(recipes) < 9 {
+		t.Fatalf("%d recipes", len(recipes))
+	}
+	for i, r := range recipes {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "bash", "-uo", "pipefail", "-c", r[2])
+		cmd.Dir = home
+		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + home, "TEXTFILE_FOLDER=" + home, "GEOTOP_CONFIG=" + os.DevNull, "LANG=C.UTF-8"}
+		out, err := cmd.CombinedOutput()
+		code := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		want, _ := strconv.Atoi(r[1])
+		if code != want {
+			t.Errorf("recipe %d exits %d, not %d (%v)\n%s\n%s", i+1, code, want, err, r[2], out)
+		}
+	}
+	for file, want := range map[string]string{
+		"mailed": "geotop: X CRITICAL", "geotop.prom": "geotop_site_state{", "status.html": "curepipe", "change.json": `{"schemaVersion":1`, "moka.txt": "moka",
+	} {
+		if got, err := os.ReadFile(filepath.Join(home, file)); err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s has no %q (%v): %.300s", file, want, err, got)
+		}
+	}
+}
+
+// TestCommandsInDocs has every command that the docs show understood by this geotop:
+// its name, flags and number of arguments.
+func TestCommandsInDocs(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, file := range append(files, "../../README.md", "../../deploy/rbac-view.yaml") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(b), "\n#   geotop", "\n    geotop")
+		for _, r := range recipe.FindAllStringSubmatch(text, -1) {
+			text += "\n    " + strings.ReplaceAll(strings.ReplaceAll(r[2], "\n\t", "\n"), "\n", "\n    ")
+		}
+		for _, m := range command.FindAllStringSubmatch(text, -1) {
+			args, ok := shellWords(m[1])
+			if !ok {
+				t.Errorf("%s: %s: a quote has no end", filepath.Base(file), m[1])
+				continue
+			}
+			seen++
+			if err := understood(args[1:]); err != nil {
+				t.Errorf("%s: %s: %v", filepath.Base(file), m[1], err)
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d commands were found", seen)
+	}
+}
+
+func understood(args []string) error {
+	root := newCommand()
+	root.InitDefaultHelpFlag()
+	root.InitDefaultCompletionCmd(args...)
+	cmd, rest, err := root.Find(args)
+	if err != nil {
+		return err
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+		return fmt.Errorf("arguments: %w", err)
+	}
+	return nil
+}
+
+// shellWords splits a line as a shell does, up to what is no word of the command any
+// more; it is no prose when that fails.
+func shellWords(line string) (words []string, ok bool) {
+	var word strings.Builder
+	in, begun := rune(0), false
+	for _, r := range line {
+		switch {
+		case in != 0 && r == in:
+			in = 0
+		case in != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			in, begun = r, true
+		case r == ' ' || r == '\t':
+			if begun {
+				words = append(words, word.String())
+				word.Reset()
+				begun = false
+			}
+		case strings.ContainsRune("|;&>#", r) && (!begun || strings.ContainsRune("|;&>", r)):
+			if begun && r == '>' && word.String() == "2" {
+				begun = false
+			}
+			if begun {
+				words = append(words, word.String())
+			}
+			return words, true
+		default:
+			word.WriteRune(r)
+			begun = true
+		}
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words, in == 0
+}
