@@ -162,7 +162,7 @@ func (l Layout) Row(th *themes.Theme, cells []Cell, paint bool) string {
 
 func drawCell(b *strings.Builder, th *themes.Theme, c Cell, width int, info ColumnInfo, last, fine bool) {
 	if len(c.Trend) > 0 {
-		b.WriteString(th.Paint(themes.Bar, text.Spark(c.Trend, text.Top(c.Trend), width, fine)))
+		b.WriteString(th.Paint(themes.Bar, text.Spark(c.Trend, c.top(), width, fine)))
 		return
 	}
 	if c.Whole > 0 && width >= gaugeMin+1+text.Width(c.Text) {
@@ -184,6 +184,14 @@ func drawCell(b *strings.Builder, th *themes.Theme, c Cell, width int, info Colu
 		return
 	}
 	b.WriteString(th.Paint(c.Token, s))
+}
+
+// top is the upper end of a trend's scale.
+func (c Cell) top() float64 {
+	if c.Top > 0 {
+		return c.Top
+	}
+	return text.Top(c.Trend)
 }
 
 // drawGauge draws how much of the whole there is; finely in half cells.
@@ -240,7 +248,7 @@ func (l Line) Draw(th *themes.Theme, width int) string {
 		}
 		if room := min(left-text.Width(l[i+1:].Text()), trendMax); len(c.Trend) > 0 && room >= trendMin {
 			room = min(room, len(c.Trend))
-			b.WriteString(th.Paint(themes.Bar, text.Spark(c.Trend, text.Top(c.Trend), room, th.Fine())))
+			b.WriteString(th.Paint(themes.Bar, text.Spark(c.Trend, c.top(), room, th.Fine())))
 			left -= room
 			continue
 		}

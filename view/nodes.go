@@ -49,7 +49,7 @@ func makeNodes() List {
 			{ColumnInfo: ColumnInfo{Title: "MEM", Rank: 2, Min: 4, Ideal: 8, Max: 14, Right: true, Gauge: true}, titleOf: loadTitle("MEM"),
 				cell:    func(w *model.World, n *model.Node) Cell { return nodeLoad(w, n, nodeMemory(n)) },
 				compare: func(_ *model.World, a, b *model.Node) int { return compareLoad(nodeMemory, a, b) }},
-			trend("CPU LATELY", 7, func(n *model.Node) model.TrailOf { return nodeTrail(n, model.TrailCPU) }),
+			trend("CPU LATELY", 7, 1, func(n *model.Node) model.TrailOf { return nodeTrail(n, model.TrailCPU) }),
 			{ColumnInfo: ColumnInfo{Title: "HEARD", Rank: 6, Min: 5, Right: true}, cell: nodeHeard,
 				compare: func(_ *model.World, a, b *model.Node) int { return b.HeartbeatAt.Compare(a.HeartbeatAt) }},
 			{ColumnInfo: ColumnInfo{Title: "ADDRESS", Rank: 7, Min: 12, Ideal: 13, Max: 15}, cell: func(_ *model.World, n *model.Node) Cell { return dim(n.Address(string(corev1.NodeInternalIP))) }},

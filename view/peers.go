@@ -271,7 +271,7 @@ func makeLinks() List {
 			{ColumnInfo: ColumnInfo{Title: "TO", Min: 5, Ideal: 9, Max: 20, Middle: true}, cell: func(_ *model.World, l *model.Link) Cell { return strong(l.To) }},
 			{ColumnInfo: ColumnInfo{Title: "RTT", Rank: 1, Min: 6, Right: true}, cell: linkRTT,
 				compare: func(_ *model.World, a, b *model.Link) int { return cmp.Compare(b.RTT, a.RTT) }},
-			trend("LATELY", 4, func(l *model.Link) model.TrailOf { of := l.Trail(); of.Figure = model.TrailRTT; return of }),
+			trend("LATELY", 4, 0, func(l *model.Link) model.TrailOf { of := l.Trail(); of.Figure = model.TrailRTT; return of }),
 			{ColumnInfo: ColumnInfo{Title: "LOSS", Rank: 2, Min: 4, Right: true}, cell: linkLoss},
 			{ColumnInfo: ColumnInfo{Title: "PATH", Rank: 1, Min: 6, Ideal: 8, Max: 14}, cell: func(_ *model.World, l *model.Link) Cell { return pathCell(l.Path, strings.Join(l.Via, " ")) }},
 			{ColumnInfo: ColumnInfo{Title: "ANSWER", Rank: 4, Min: 6, Right: true}, cell: func(_ *model.World, l *model.Link) Cell {

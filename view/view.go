@@ -20,8 +20,10 @@ type Cell struct {
 	Token themes.Token
 	// Part of Whole is drawn as a gauge in front of Text where there is room.
 	Part, Whole int64
-	// Trend is how a figure went, drawn in the place of Text.
+	// Trend is how a figure went, drawn in the place of Text: from nought to Top, or where
+	// that is 0 to a round number above all of it.
 	Trend []float64
+	Top   float64
 }
 
 // Line is a row of cells written one behind the other.
@@ -259,11 +261,12 @@ func mark[T any](severity func(w *model.World, v T) model.Severity) column[T] {
 	}
 }
 
-// trend is a column of how a figure went; it has no order of its own.
-func trend[T any](title string, rank int, of func(v T) model.TrailOf) column[T] {
+// trend is a column of how a figure went; it has no order of its own. With a top all
+// its rows have one scale.
+func trend[T any](title string, rank int, top float64, of func(v T) model.TrailOf) column[T] {
 	return column[T]{
 		ColumnInfo: ColumnInfo{Title: title, Rank: rank, Min: 10, Ideal: 15, Max: 30, Trend: true},
-		cell:       func(w *model.World, v T) Cell { return Cell{Trend: w.Trails.Of(of(v))} },
+		cell:       func(w *model.World, v T) Cell { return Cell{Trend: w.Trails.Of(of(v)), Top: top} },
 		compare:    func(*model.World, T, T) int { return 0 },
 	}
 }
