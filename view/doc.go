@@ -136,7 +136,7 @@ func (d *doc) eventsOfMany(match func(*model.Event) bool, most int) {
 		if n := len(objects[of]); n > 1 {
 			about = plural(n, strings.ToLower(of.kind))
 		}
-		d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), strong(about), plain(e.Reason), dim(e.Message))
+		d.row(Mark(e.Severity()), dim(text.PadLeft(aged(d.world, e.Last), 4)), strong(about), plain(e.Reason), dim(e.Message))
 	}
 	d.end(most)
 }
@@ -149,7 +149,7 @@ func (d *doc) events(match func(*model.Event) bool) {
 	d.section("Events")
 	for _, e := range d.world.Events {
 		if match(e) {
-			d.row(Mark(e.Severity()), dim(text.PadLeft(age(d.world, e.Last), 4)), plain(e.Reason), dim(e.Message))
+			d.row(Mark(e.Severity()), dim(text.PadLeft(aged(d.world, e.Last), 4)), plain(e.Reason), dim(e.Message))
 		}
 	}
 	d.end(mostEvents)
@@ -161,6 +161,18 @@ func plural(n int, noun string) string {
 		return "1 " + noun
 	}
 	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// quarter is how finely the age of what has just happened is told in lists of such
+// things: each step of each is sent to the terminal.
+const quarter = 15 * time.Second
+
+// aged is age for lists of what happened.
+func aged(w *model.World, t time.Time) string {
+	if d := w.At.Sub(t); !t.IsZero() && d < 2*time.Minute {
+		return model.Ago(d.Truncate(quarter))
+	}
+	return age(w, t)
 }
 
 // age is how long ago t was, "" when never.

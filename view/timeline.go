@@ -110,9 +110,9 @@ func (m *moment) unseen(w *model.World) bool {
 // momentAge stars what came since somebody last looked.
 func momentAge(w *model.World, m *moment) Cell {
 	if m.unseen(w) {
-		return plain("*" + age(w, m.at))
+		return plain("*" + aged(w, m.at))
 	}
-	return dim(age(w, m.at))
+	return dim(aged(w, m.at))
 }
 
 // key is that of the eldest: others may yet join it.

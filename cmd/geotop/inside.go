@@ -29,7 +29,7 @@ type inside struct {
 }
 
 func (i *inside) register(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&i.namespace, "namespace", "n", "", "`namespace` of the pod (default: NAMESPACE/POD, or default)")
+	cmd.Flags().StringVarP(&i.namespace, "namespace", "n", "", "`namespace` of the pod (default: NAMESPACE/POD, or the kubeconfig's, or default)")
 	cmd.Flags().StringVarP(&i.container, "container", "c", "", "`name` of the container (default: what the pod says, or its first)")
 }
 
@@ -39,7 +39,7 @@ func (i *inside) open(ctx context.Context, cmd *cobra.Command, pod string) (*sou
 	if ns, name, told := strings.Cut(pod, "/"); told && t.Namespace == "" {
 		t.Namespace, t.Pod = ns, name
 	}
-	t.Namespace = cmp.Or(t.Namespace, "default")
+	t.Namespace = cmp.Or(t.Namespace, i.usualNamespace(), "default")
 	src, err := i.flags.open(cmd.InOrStdin())
 	if err != nil {
 		return nil, t, nil, err

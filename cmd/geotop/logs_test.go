@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -72,5 +74,29 @@ func TestLogsOfSeveralPodsAreInOrder(t *testing.T) {
 	lines = slices.Delete(lines, at, at+1)
 	if want := []string{"[0] a", "[1] b", "[0] c", "[0] no time d", "[1] e  [2J"}; !slices.Equal(lines, want) {
 		t.Errorf("%q, not %q", lines, want)
+	}
+}
+
+// A pod without a namespace is in the one that the kubeconfig's context names.
+func TestThePodsNamespace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	for _, c := range []struct {
+		space string
+		args  []string
+		want  string
+	}{
+		{"web", []string{"blog"}, "pod web/blog:"},
+		{"", []string{"blog"}, "pod default/blog:"},
+		{"web", []string{"db/blog"}, "pod db/blog:"},
+		{"web", []string{"-n", "dev", "blog"}, "pod dev/blog:"},
+	} {
+		content := `{"apiVersion": "v1", "kind": "Config", "current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "c", "user": "u", "namespace": "` + c.space + `"}}],
+			"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}], "users": [{"name": "u", "user": {"token": "x"}}]}`
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := geotop(t, append([]string{"--kubeconfig", file, "--no-state", "logs"}, c.args...)...); code != 3 || !strings.Contains(errs, c.want) {
+			t.Errorf("%v in %q: exit code %d, %s", c.args, c.space, code, errs)
+		}
 	}
 }

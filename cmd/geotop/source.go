@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -292,6 +293,21 @@ func (f *flags) asAsked(cfg *rest.Config) {
 	if f.as != "" {
 		cfg.Impersonate = rest.ImpersonationConfig{UserName: f.as, Groups: f.asGroups}
 	}
+}
+
+// usualNamespace is the one that the kubeconfig's context names, "" where none does.
+func (f *flags) usualNamespace() string {
+	if f.demo != "" || f.from != "" || f.replay != "" {
+		return ""
+	}
+	raw, err := rules(f.kubeconfig).Load()
+	if err != nil {
+		return ""
+	}
+	if c := raw.Contexts[cmp.Or(f.context, raw.CurrentContext)]; c != nil {
+		return c.Namespace
+	}
+	return ""
 }
 
 func contextList(c *clientcmdapi.Config) string {
