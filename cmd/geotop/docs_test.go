@@ -157,3 +157,36 @@ func shellWords(line string) (words []string, ok bool) {
 	}
 	return words, in == 0
 }
+
+// TestTroubleInDocs has what the docs say that geotop says be what it says.
+func TestTroubleInDocs(t *testing.T) {
+	b, err := os.ReadFile("../../docs/getting-started.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources strings.Builder
+	for _, pattern := range []string{"../../collectors/*/*.go", "../../model/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(file, "_test.go") {
+				sources.Write(text)
+			}
+		}
+	}
+	rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(string(b), -1)
+	if len(rows) < 5 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for _, r := range rows {
+		if !strings.Contains(sources.String(), r[1]) {
+			t.Errorf("nothing says %q", r[1])
+		}
+	}
+}
