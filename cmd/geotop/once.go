@@ -45,6 +45,7 @@ func (f *flags) snapshot(cmd *cobra.Command, src *source, format output.Format) 
 	opt := f.printOptions(cmd, format)
 	out := colorprofile.NewWriter(cmd.OutOrStdout(), os.Environ())
 	out.Profile = f.profile()
+	var said []byte
 	for last := []byte(nil); ; {
 		cut, err := f.cut(w)
 		if err != nil {
@@ -59,8 +60,11 @@ func (f *flags) snapshot(cmd *cobra.Command, src *source, format output.Format) 
 			if f.ascii && !format.Structured() {
 				b = *bytes.NewBufferString(text.ASCII(b.String()))
 			}
-			if _, err := b.WriteTo(out); err != nil {
-				return &exitError{exitFailed, err}
+			if !bytes.Equal(b.Bytes(), said) { // a line that is the same tells nobody anything
+				said = bytes.Clone(b.Bytes())
+				if _, err := b.WriteTo(out); err != nil {
+					return &exitError{exitFailed, err}
+				}
 			}
 		}
 		if !f.watch {
