@@ -55,7 +55,7 @@ test-packages: package ## install, upgrade and remove with apt, as root; look in
 weight: build ## what of the binary weighs how much
 	tools/weigh dist/geotop all
 
-golden: ## golden screens and outputs, docs/schema.json and docs/man: look at the difference before you commit it
+golden: ## golden screens and outputs, the schemas and the manual: look at the difference before you commit it
 	$(GO) test ./ui ./output ./model ./cmd/geotop -update
 
 pictures: ## docs/pictures, from the demo

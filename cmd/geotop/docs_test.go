@@ -190,3 +190,12 @@ func TestTroubleInDocs(t *testing.T) {
 		}
 	}
 }
+
+func readDoc(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
