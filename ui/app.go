@@ -42,6 +42,7 @@ type Config struct {
 	NoQuery   bool          // send no questions to the terminal
 	ASCII     bool          // draw with nothing else
 	Braille   bool          // draw gauges and trends in Braille dots
+	Aside     time.Duration // how much later than the news details and map are drawn anew; 400 ms when 0
 	Whole     bool          // no details beside lists at first, no map and less of what was lately: they cost much on the wire
 	// Lose says what breaks when sites go dark together. It may take a while.
 	Lose func(w *model.World, sites []string) *model.Verdict
@@ -122,6 +123,7 @@ type App struct {
 	kept          Kept
 	newHere       bool // nobody looked before, and no key was pressed yet
 	travels       int  // steps of the cursor that have not come to rest
+	aside         asides
 
 	frame  string
 	resize resizeState
@@ -227,6 +229,8 @@ func (a *App) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return a, a.await()
 	case restMsg:
 		a.travels = max(0, a.travels-1)
+	case asideMsg:
+		a.aside.waits = false
 	case tea.WindowSizeMsg:
 		a.width, a.height = msg.Width, msg.Height
 	case resizeMsg:
@@ -269,13 +273,14 @@ func (a *App) receive(w *model.World) {
 	if a.paused {
 		a.held = w
 	} else {
+		a.news()
 		a.adopt(w)
 	}
 }
 
 // touched notes that somebody is there.
 func (a *App) touched() {
-	a.newHere = false
+	a.newHere, a.aside.waits = false, false
 	if a.cfg.Looked != nil {
 		a.cfg.Looked()
 	}

@@ -53,12 +53,12 @@ func (a *App) drawHome(width, height int) []string {
 		for len(lines) < height-mapped {
 			lines = append(lines, "")
 		}
-		lines = append(lines, a.drawMap(left, mapped)...)
+		lines = append(lines, a.besides("map", func() []string { return a.drawMap(left, mapped) }, left, mapped)...)
 	}
 	if side == 0 {
 		return lines
 	}
-	return beside(a.theme, lines, drawLines(a.theme, list.rows.Details(list.detailed(a)), side, height), left, height)
+	return beside(a.theme, lines, list.drawAside(a, side, height), left, height)
 }
 
 func (s *listScreen) drawOrEmpty(a *App, width, height int) []string {

@@ -228,8 +228,14 @@ func (s *listScreen) draw(a *App, width, height int) []string {
 	}
 	side := sideWidth(width)
 	left := s.drawRows(a, width-side-3, height)
-	right := drawLines(a.theme, s.rows.Details(s.detailed(a)), side, height)
-	return beside(a.theme, left, right, width-side-3, height)
+	return beside(a.theme, left, s.drawAside(a, side, height), width-side-3, height)
+}
+
+// drawAside draws the details beside the list.
+func (s *listScreen) drawAside(a *App, width, height int) []string {
+	at := s.detailed(a)
+	return a.besides("details", func() []string { return drawLines(a.theme, s.rows.Details(at), width, height) },
+		s.list.Info().Name, s.rows.Key(at), width, height)
 }
 
 // detailed is the row whose details are beside the list: the one under the cursor,

@@ -134,7 +134,7 @@ func (a *App) lose() tea.Cmd {
 // and said as before until then.
 func (a *App) adopt(w *model.World) {
 	a.world = w
-	a.later = a.lose()
+	a.later = tea.Batch(a.later, a.lose())
 	if a.together != nil {
 		a.world = w.Together(a.together)
 	}

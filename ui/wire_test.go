@@ -117,13 +117,13 @@ func (w *wired) rest() string {
 }
 
 // dyingHouse is what a house that goes dark may cost on the wire at most, by the size of
-// the screen: a wide one tells more of it, in the timeline, the details and on the map,
-// unless it is to be thrifty.
+// the screen, and what then follows aside of it: a wide one tells more of it, in the
+// details and on the map, unless it is to be thrifty.
 var dyingHouse = []struct {
 	width, height int
 	thrifty       bool
-	most          int
-}{{46, 19, false, 1024}, {80, 24, false, 2048}, {120, 40, true, 2048}, {120, 40, false, 4096}}
+	most, aside   int
+}{{46, 19, false, 1024, 0}, {80, 24, false, 2048, 0}, {120, 40, true, 2048, 0}, {120, 40, false, 2048, 2048}}
 
 func TestHouseDyingCostsLittle(t *testing.T) {
 	for _, c := range dyingHouse {
@@ -131,12 +131,18 @@ func TestHouseDyingCostsLittle(t *testing.T) {
 		if before.Site("curepipe").Status != model.SiteOK || after.Site("curepipe").Status != model.SiteDark {
 			t.Fatalf("%s, then curepipe is %s", before.Status, after.Site("curepipe").Status)
 		}
-		w := newWired(t, before, c.width, c.height, func(cfg *Config) { cfg.Whole = c.thrifty })
+		w := newWired(t, before, c.width, c.height, func(cfg *Config) { cfg.Whole, cfg.Aside = c.thrifty, 3*time.Second })
 		w.feed.changed <- struct{}{}
 		first := w.after()
 		w.feed.set(after)
-		cost := w.after()
-		t.Logf("%+v: first frame %d bytes, a house dies %d", c, len(first), len(cost))
+		cost, more := w.after(), ""
+		if c.aside > 0 {
+			more = w.after()
+		}
+		t.Logf("%+v: first frame %d bytes, a house dies %d, then %d", c, len(first), len(cost), len(more))
+		if len(more) > c.aside {
+			t.Errorf("%+v: what is aside costs %d bytes: %q", c, len(more), more)
+		}
 		if len(cost) > c.most {
 			t.Errorf("%+v: a house dies in %d bytes: %q", c, len(cost), cost)
 		}

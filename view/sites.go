@@ -271,7 +271,9 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 		}
 	}
 	d.end(20)
-	d.eventsOfMany(func(e *model.Event) bool { return w.EventSite(e) == s.Name }, 10)
+	d.eventsOfMany(func(e *model.Event) bool {
+		return w.EventSite(e) == s.Name && (s.Status == model.SiteOK || e.Severity() != model.OK)
+	}, 10)
 	return d.lines
 }
 
