@@ -48,7 +48,7 @@ snapshot: goreleaser ## everything a release has, in dist/, published nowhere
 package: goreleaser ## what linux/amd64 gets: binary, archive, deb, rpm, apk
 	dist-tools/goreleaser check --quiet
 	sed -e 's/goos: \[.*\]/goos: [linux]/' -e 's/goarch: \[.*\]/goarch: [amd64]/' .goreleaser.yaml >dist-tools/amd64.yaml
-	dist-tools/goreleaser release -f dist-tools/amd64.yaml --snapshot --clean --skip=sign,sbom,docker,publish,homebrew,aur,nix,scoop,krew
+	dist-tools/goreleaser release -f dist-tools/amd64.yaml --snapshot --clean --skip=sign,sbom,docker,publish,homebrew,aur,nix,scoop
 
 test-packages: package ## install, upgrade and remove with apt, as root; look into the rest; build twice
 	tools/test-packages
