@@ -232,24 +232,7 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 	if used, capacity := w.SiteStorage(s.Name); capacity > 0 {
 		d.field("storage", text.Bytes(used)+" used of "+text.Bytes(capacity))
 	}
-	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
-	if s.Ready > 0 {
-		d.trend(siteTrail(s, model.TrailCPU), percent)
-	}
-	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))
-	if s.Ready > 0 {
-		d.trend(siteTrail(s, model.TrailMemory), percent)
-	}
-	for _, l := range w.Links {
-		if l.To == s.Name && l.Answering > 0 && w.Link(l.From, l.To) == l {
-			how := "by " + l.Source
-			if l.Path != model.PathUnknown {
-				how = pathCell(l.Path, strings.Join(l.Via, " ")).Text
-			}
-			d.field("from "+l.From, millis(l.RTT)+" "+how)
-			d.linkTrends(l)
-		}
-	}
+	d.siteFigures(s)
 	if v := w.Verdict(s.Name); v != nil {
 		why := ""
 		if v.Outcome != model.Survives {
@@ -275,6 +258,29 @@ func siteDetails(w *model.World, s *model.Site) []Line {
 		return w.EventSite(e) == s.Name && (s.Status == model.SiteOK || e.Severity() != model.OK)
 	}, 10)
 	return d.lines
+}
+
+// siteFigures are how much of the site is used and how far it is, now and lately.
+func (d *doc) siteFigures(s *model.Site) {
+	w := d.world
+	d.field("cpu", amounts(siteCPU(s), s.Requested.MilliCPU, s.Capacity.MilliCPU, text.CPU))
+	if s.Ready > 0 {
+		d.trend(siteTrail(s, model.TrailCPU), percent)
+	}
+	d.field("memory", amounts(siteMemory(s), s.Requested.MemoryBytes, s.Capacity.MemoryBytes, text.Bytes))
+	if s.Ready > 0 {
+		d.trend(siteTrail(s, model.TrailMemory), percent)
+	}
+	for _, l := range w.Links {
+		if l.To == s.Name && l.Answering > 0 && w.Link(l.From, l.To) == l {
+			how := "by " + l.Source
+			if l.Path != model.PathUnknown {
+				how = pathCell(l.Path, strings.Join(l.Via, " ")).Text
+			}
+			d.field("from "+l.From, millis(l.RTT)+" "+how)
+			d.linkTrends(l)
+		}
+	}
 }
 
 // onDead reports whether the pod is on a machine that gives no sign of life: what it
