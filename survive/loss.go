@@ -3,6 +3,7 @@ package survive
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -111,7 +112,7 @@ func (c *cluster) play(lost []bool, live bool, t clocks, chance *lots) *played {
 	for _, s := range p.steps() {
 		switch e := s.end; {
 		case s.leaves:
-			p.state.ended[e.pod] = true
+			p.state.marks[e.pod.index] |= ended
 			e.after, e.turn = s.at, s.turn
 			p.leave(e)
 		default:
@@ -143,13 +144,10 @@ type step struct {
 // steps lists what happens, in its order.
 func (p *played) steps() []step {
 	leaving := p.leaving()
-	ofJob := map[string]int{} // pods it loses, with those that it lost before
+	ofJob := maps.Clone(p.state.losing) // pods it loses, with those that it lost before
 	for _, l := range leaving {
-		ofJob[l.pod.fact.Owner.UID]++
-	}
-	for _, o := range p.state.cluster.pods {
-		if o.ends && o.fact.Owner.Kind == "Job" {
-			ofJob[o.fact.Owner.UID]++
+		if l.pod.fact.Owner.Kind == "Job" {
+			ofJob[l.pod.fact.Owner.UID]++
 		}
 	}
 	steps := make([]step, 0, 2*len(leaving))
@@ -174,8 +172,18 @@ func (p *played) steps() []step {
 		steps = append(steps, step{e, made, false, by})
 	}
 	// Pods that go at the same moment have all gone before the first is replaced.
-	first := func(s step) int { return map[bool]int{true: 0, false: 1}[s.leaves] }
-	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(first(a), first(b))) })
+	slices.SortStableFunc(steps, func(a, b step) int {
+		switch {
+		case a.at != b.at:
+			return cmp.Compare(a.at, b.at)
+		case a.leaves == b.leaves:
+			return 0
+		case a.leaves:
+			return -1
+		default:
+			return 1
+		}
+	})
 	return steps
 }
 
@@ -223,7 +231,7 @@ func (p *played) again(waiting []*end) []*end {
 
 // settle tries to place what takes the pod's place.
 func (p *played) settle(e *end) bool {
-	next := &pod{fact: e.pod.fact, kind: e.pod.kind, owner: e.pod.owner}
+	next := p.state.another(e.pod)
 	at, why := p.state.place(next)
 	if at < 0 {
 		if victims := p.state.preempt(next.kind); len(victims) > 0 {

@@ -20,8 +20,8 @@ type state struct {
 	used  []amounts      // by node: asked for by the pods on it
 	asked []amounts      // likewise, as scores count it: nobody asks for nothing
 	pods  [][]*pod       // by node
-	ended map[*pod]bool  // asked to go since the beginning
-	out   map[*pod]bool  // taken off their nodes
+	marks []mark         // by pod
+	grown []bool         // by node: others are on it than before the loss
 	extra map[int][]*pod // by kind: pods that were placed since the beginning
 	next  int            // where the search for a node begins, in large clusters
 	desk  *desk
@@ -30,17 +30,18 @@ type state struct {
 
 // desk is room to count and score in, used for one pod after another.
 type desk struct {
-	ints                            []int
-	longs                           []int64
-	floats                          []float64
-	usedInts, usedLongs, usedFloats int
+	ints                                       []int
+	longs                                      []int64
+	floats                                     []float64
+	bools                                      []bool
+	usedInts, usedLongs, usedFloats, usedBools int
 }
 
-func (d *desk) clear() { d.usedInts, d.usedLongs, d.usedFloats = 0, 0, 0 }
+func (d *desk) clear() { d.usedInts, d.usedLongs, d.usedFloats, d.usedBools = 0, 0, 0, 0 }
 
 // lend gives n noughts out of a pile, which grows when it is too small; what was
 // lent before stays as it is.
-func lend[T int | int64 | float64](pile *[]T, used *int, n int) []T {
+func lend[T int | int64 | float64 | bool](pile *[]T, used *int, n int) []T {
 	if *used+n > len(*pile) {
 		*pile, *used = make([]T, max(2*len(*pile), n, 1024)), 0
 	}
@@ -53,13 +54,22 @@ func lend[T int | int64 | float64](pile *[]T, used *int, n int) []T {
 func (s *state) lendInts(n int) []int       { return lend(&s.desk.ints, &s.desk.usedInts, n) }
 func (s *state) lendLongs(n int) []int64    { return lend(&s.desk.longs, &s.desk.usedLongs, n) }
 func (s *state) lendFloats(n int) []float64 { return lend(&s.desk.floats, &s.desk.usedFloats, n) }
+func (s *state) lendBools(n int) []bool     { return lend(&s.desk.bools, &s.desk.usedBools, n) }
+
+// mark is what has become of a pod since the beginning.
+type mark uint8
+
+const (
+	out   mark = 1 << iota // taken off its node
+	ended                  // asked to go
+)
 
 // begin is how things are now, but that the lost nodes are lost.
 func (c *cluster) begin(lost []bool) *state {
 	now := c.now()
 	return &state{
 		cluster: c, lost: lost, shut: make([]bool, len(c.nodes)), used: slices.Clone(now.used), asked: slices.Clone(now.asked),
-		pods: slices.Clone(now.pods), ended: map[*pod]bool{}, out: map[*pod]bool{}, extra: map[int][]*pod{}, desk: &c.desk,
+		pods: slices.Clone(now.pods), marks: make([]mark, len(c.pods)), grown: make([]bool, len(c.nodes)), extra: map[int][]*pod{}, desk: &c.desk,
 	}
 }
 
@@ -68,7 +78,10 @@ func (c *cluster) now() *state {
 	if c.before != nil {
 		return c.before
 	}
-	s := &state{cluster: c, used: make([]amounts, len(c.nodes)), asked: make([]amounts, len(c.nodes)), pods: make([][]*pod, len(c.nodes))}
+	s := &state{
+		cluster: c, used: make([]amounts, len(c.nodes)), asked: make([]amounts, len(c.nodes)),
+		pods: make([][]*pod, len(c.nodes)), marks: make([]mark, len(c.pods)), grown: make([]bool, len(c.nodes)),
+	}
 	for _, p := range c.pods {
 		if p.node != nil {
 			s.put(p, p.node.index)
@@ -98,11 +111,18 @@ func (k *kind) asks() amounts {
 	return a
 }
 
+// another makes a pod like p, which is on no node yet.
+func (s *state) another(p *pod) *pod {
+	s.marks = append(s.marks, 0)
+	return &pod{index: len(s.marks) - 1, fact: p.fact, kind: p.kind, owner: p.owner}
+}
+
 func (s *state) put(p *pod, at int) {
 	s.pods[at] = append(s.pods[at], p)
 	s.used[at].add(p.kind.want, 1)
 	s.asked[at].add(p.kind.asks(), 1)
-	delete(s.out, p)
+	s.marks[p.index] &^= out
+	s.grown[at] = true
 }
 
 // take takes a pod off its node.
@@ -110,7 +130,8 @@ func (s *state) take(p *pod, at int) {
 	s.pods[at] = slices.DeleteFunc(slices.Clone(s.pods[at]), func(o *pod) bool { return o == p })
 	s.used[at].add(p.kind.want, -1)
 	s.asked[at].add(p.kind.asks(), -1)
-	s.out[p] = true
+	s.marks[p.index] |= out
+	s.grown[at] = true
 }
 
 func (a *amounts) add(o amounts, sign int64) {
@@ -194,12 +215,12 @@ func (s *state) count(k *kind) *view {
 // each calls do with every pod of the kind that is on a node.
 func (s *state) each(k *kind, do func(p *pod, at int)) {
 	for _, p := range s.members[k.id] {
-		if p.node != nil && !s.out[p] {
+		if p.node != nil && s.marks[p.index]&out == 0 {
 			do(p, p.node.index)
 		}
 	}
 	for _, p := range s.extra[k.id] {
-		if !s.out[p] {
+		if s.marks[p.index]&out == 0 {
 			do(p, p.node.index)
 		}
 	}
@@ -221,7 +242,7 @@ func (s *state) countSpread(c *spread, all []spread) (counts []int, least int) {
 	}
 	for _, k := range c.kinds {
 		s.each(k, func(p *pod, at int) {
-			if !p.ends && !s.ended[p] && s.counts(c, all, at) {
+			if s.runs(p) && s.counts(c, all, at) {
 				counts[c.domains.of[at]]++
 			}
 		})
@@ -239,6 +260,9 @@ func (s *state) countSpread(c *spread, all []spread) (counts []int, least int) {
 	}
 	return counts, least
 }
+
+// runs reports whether nobody has asked the pod to go.
+func (s *state) runs(p *pod) bool { return !p.ends && s.marks[p.index]&ended == 0 }
 
 func (s *state) counts(c *spread, all []spread, at int) bool {
 	if !c.counted[at] || c.taints && s.shut[at] {
@@ -302,7 +326,7 @@ func (s *state) fits(k *kind, v *view, at int) obstacle {
 	case k.bound != nil && !k.bound[at]:
 		return elsewhere
 	}
-	if o := s.room(k, at); o != none {
+	if o := s.rated(k, at).short; o != none {
 		return o
 	}
 	if s.portTaken(k, at) {
@@ -400,8 +424,10 @@ func (s *state) place(p *pod) (at int, why tallied) {
 	feasible := s.lendInts(len(s.nodes))[:0]
 	// In a large cluster the scheduler, too, looks at some of the nodes only, and
 	// goes on from there the next time.
-	for n := range s.nodes {
-		i := (s.next + n) % len(s.nodes)
+	for n, i := 0, s.next; n < len(s.nodes); n, i = n+1, i+1 {
+		if i == len(s.nodes) {
+			i = 0
+		}
 		o := s.fits(p.kind, v, i)
 		if why[o]++; o == none {
 			if feasible = append(feasible, i); len(feasible) == enough {

@@ -2,6 +2,7 @@ package survive
 
 import (
 	"math"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -24,14 +25,16 @@ func (s *state) best(k *kind, feasible []int) int {
 	}
 	total := s.lendLongs(len(feasible))
 	for i, at := range feasible {
-		total[i] = s.leastAllocated(k, at) + s.balanced(k, at)
+		total[i] = s.rated(k, at).score
 	}
 	add := func(weight int64, scores []int64) {
 		for i := range scores {
 			total[i] += weight * scores[i]
 		}
 	}
-	add(weightTaints, s.taintScores(k, feasible))
+	if s.avoided {
+		add(weightTaints, s.taintScores(k, feasible))
+	}
 	if scores := s.likeScores(k, feasible); scores != nil {
 		add(weightAffinity, scores)
 	}
@@ -53,6 +56,23 @@ func (s *state) best(k *kind, feasible []int) int {
 		}
 	}
 	return feasible[best]
+}
+
+// rated says how a pod of the kind would fit on the node. As most nodes are as they
+// were before the loss, that is worked out once for them and not for every loss.
+func (s *state) rated(k *kind, at int) rating {
+	before := k.size != nil && !s.grown[at]
+	if before && k.size[at].known {
+		return k.size[at]
+	}
+	r := rating{known: true, short: s.room(k, at)}
+	if r.short == none {
+		r.score = s.leastAllocated(k, at) + s.balanced(k, at)
+	}
+	if before {
+		k.size[at] = r
+	}
+	return r
 }
 
 func (s *state) leastAllocated(k *kind, at int) int64 {
@@ -146,18 +166,16 @@ func (s *state) spreadScores(k *kind, feasible []int) []int64 {
 	constraints := k.soft
 	need := true // nodes must have every label
 	if len(k.spec.Spread) == 0 {
-		constraints, need = s.defaultSpread(k), false
+		constraints, need = k.likeness, false
 	}
 	if len(constraints) == 0 {
 		return nil
 	}
-	ignored := make([]bool, len(feasible))
+	ignored := s.lendBools(len(feasible))
 	raw := s.lendFloats(len(feasible))
 	left := 0
 	for i, at := range feasible {
-		for c := range constraints {
-			ignored[i] = ignored[i] || need && constraints[c].domains.of[at] < 0
-		}
+		ignored[i] = need && slices.ContainsFunc(constraints, func(c spread) bool { return c.domains.of[at] < 0 })
 		if !ignored[i] {
 			left++
 		}
@@ -174,7 +192,7 @@ func (s *state) scoreSpread(c *spread, all []spread, need bool, feasible []int, 
 	host := c.key == corev1.LabelHostname
 	for _, o := range c.kinds {
 		s.each(o, func(p *pod, at int) {
-			if d := c.domains.of[at]; d >= 0 && !p.ends && !s.ended[p] && (host || !need || s.counts(c, all, at)) {
+			if d := c.domains.of[at]; d >= 0 && s.runs(p) && (host || !need || s.counts(c, all, at)) {
 				counts[d]++
 			}
 		})
@@ -222,14 +240,14 @@ func turned(scores []int64, raw []float64, ignored []bool) []int64 {
 
 // defaultSpread is the scheduler's own constraints for pods of a ReplicaSet or
 // StatefulSet: like pods are those of the same one.
-func (s *state) defaultSpread(k *kind) []spread {
+func (c *cluster) defaultSpread(k *kind) []spread {
 	if k.ownerKind != "ReplicaSet" && k.ownerKind != "StatefulSet" && k.ownerKind != "ReplicationController" {
 		return nil
 	}
-	like := s.byOwner[k.owner]
+	like := c.byOwner[k.owner]
 	return []spread{
-		{key: corev1.LabelHostname, skew: defaultHostSkew, domains: s.domains(corev1.LabelHostname), kinds: like},
-		{key: corev1.LabelTopologyZone, skew: defaultZoneSkew, domains: s.domains(corev1.LabelTopologyZone), kinds: like},
+		{key: corev1.LabelHostname, skew: defaultHostSkew, domains: c.domains(corev1.LabelHostname), kinds: like},
+		{key: corev1.LabelTopologyZone, skew: defaultZoneSkew, domains: c.domains(corev1.LabelTopologyZone), kinds: like},
 	}
 }
 

@@ -29,6 +29,7 @@ type cluster struct {
 	claimers []*pod                  // with volumes
 	ready    map[*model.Workload]int // pods that run and are ready
 	owners   int                     // workloads
+	losing   map[string]int          // by UID of a Job: its pods that were asked to go
 	kinds    map[kindKey]*kind
 	list     []*kind // by id
 	rules    map[*model.PodSpec]*rules
@@ -41,7 +42,9 @@ type cluster struct {
 	ours     map[string]bool                    // claims that are volumes of Longhorn
 	frees    map[string]bool                    // by kind of owner: Longhorn ends such pods on a machine that is down
 	before   *state                             // how things are now; made when first needed
+	avoided  bool                               // some node has a taint that pods had better avoid
 	desk     desk
+	sizes    map[request][]rating
 	social   []*kind // with likings of their own for other pods
 }
 
@@ -57,6 +60,7 @@ type node struct {
 
 // pod is one pod, or one that a controller would make in its place.
 type pod struct {
+	index int // in what is kept by pod
 	fact  *model.Pod
 	kind  *kind
 	owner *model.Workload
@@ -92,14 +96,16 @@ type kind struct {
 	owner     string // UID of what made the pods
 	ownerKind string
 	want      amounts
-	bound     []bool // by node: its volumes can be used there; nil for everywhere
-	unsure    string // a claim of which nobody told where it can be used
+	size      []rating // by node: how its pods would fit as things are now; shared by kinds that ask for the same
+	bound     []bool   // by node: its volumes can be used there; nil for everywhere
+	unsure    string   // a claim of which nobody told where it can be used
 	*rules
 	lostToo   bool // it tolerates even a node that is lost
 	spread    []spread
 	soft      []spread
-	attract   []term // required pod affinity
-	repel     []term // required pod anti-affinity
+	likeness  []spread // of the scheduler's own, for pods without constraints
+	attract   []term   // required pod affinity
+	repel     []term   // required pod anti-affinity
 	preferred []weighted
 	likes     []int64  // by node: preferred node affinity; nil for none
 	repelled  []keeper // whose pods keep it away
@@ -118,6 +124,16 @@ type amounts struct {
 	extended                map[string]int64
 }
 
+// request is the amounts that pods of most kinds ask for.
+type request struct{ cpu, memory, disk int64 }
+
+// rating is how a pod that asks for so much would fit on a node.
+type rating struct {
+	known bool
+	short obstacle // what there is too little of
+	score int64    // what the scheduler makes of the room, without the others' company
+}
+
 func amountsOf(r model.Resources) amounts {
 	return amounts{r.MilliCPU, r.MemoryBytes, r.EphemeralBytes, r.Pods, r.Extended}
 }
@@ -125,8 +141,8 @@ func amountsOf(r model.Resources) amounts {
 // gather reads one cluster out of the World.
 func gather(w *model.World, of *model.Cluster) *cluster {
 	c := &cluster{
-		world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, rules: map[*model.PodSpec]*rules{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{},
-		ready: map[*model.Workload]int{}, claims: map[string]*model.PersistentVolume{}, ours: map[string]bool{}, frees: frees(w.Setting(of.Name, model.SettingPodDeletion)),
+		world: w, model: of, names: map[string]*node{}, kinds: map[kindKey]*kind{}, rules: map[*model.PodSpec]*rules{}, byLabel: map[string]*domains{}, byOwner: map[string][]*kind{}, sizes: map[request][]rating{},
+		ready: map[*model.Workload]int{}, claims: map[string]*model.PersistentVolume{}, ours: map[string]bool{}, losing: map[string]int{}, frees: frees(w.Setting(of.Name, model.SettingPodDeletion)),
 	}
 	for _, n := range w.Nodes {
 		if n.Cluster == of.Name {
@@ -173,15 +189,19 @@ func (c *cluster) addNode(n *model.Node) {
 	at.api.Spec.Taints, at.api.Spec.Unschedulable = n.Taints, n.Unschedulable
 	c.nodes = append(c.nodes, at)
 	c.names[n.Name] = at
+	c.avoided = c.avoided || slices.ContainsFunc(n.Taints, func(t corev1.Taint) bool { return t.Effect == corev1.TaintEffectPreferNoSchedule })
 }
 
 func (c *cluster) addPod(p *model.Pod) {
-	at := &pod{fact: p, kind: c.kind(p), owner: c.world.WorkloadOf(p), node: c.names[p.Node], ends: p.Terminating()}
+	at := &pod{index: len(c.pods), fact: p, kind: c.kind(p), owner: c.world.WorkloadOf(p), node: c.names[p.Node], ends: p.Terminating()}
 	c.pods = append(c.pods, at)
 	for len(c.members) < len(c.list) {
 		c.members = append(c.members, nil)
 	}
 	c.members[at.kind.id] = append(c.members[at.kind.id], at)
+	if at.ends && p.Owner.Kind == "Job" {
+		c.losing[p.Owner.UID]++
+	}
 	if len(p.Claims) > 0 {
 		c.claimers = append(c.claimers, at)
 	}
@@ -236,6 +256,13 @@ func (c *cluster) kind(p *model.Pod) *kind {
 			own[n.index] = before == nil || before[n.index]
 		}
 		k.bound = own
+	}
+	if len(k.want.extended) == 0 {
+		asks := request{k.want.cpu, k.want.memory, k.want.disk}
+		if c.sizes[asks] == nil {
+			c.sizes[asks] = make([]rating, len(c.nodes))
+		}
+		k.size = c.sizes[asks]
 	}
 	c.kinds[key] = k
 	c.list = append(c.list, k)
@@ -323,6 +350,7 @@ func (c *cluster) prepare(k *kind) {
 		}
 	}
 	k.likes = c.likes(k)
+	k.likeness = c.defaultSpread(k)
 }
 
 func (c *cluster) prepareSpread(k *kind, s *spread) {

@@ -81,6 +81,10 @@ const (
 // near an API server they do at once, and one frame costs half of two.
 const hold = 250 * time.Millisecond
 
+// loading is how far apart frames are as long as some source has not answered for the
+// first time: what a screen that fills up piece by piece writes is written over at once.
+const loading = 750 * time.Millisecond
+
 // rest is how long the cursor must stay on a row before the details beside the list
 // follow it: those of rows that a held key runs past are nobody's, and most of what
 // running past them costs on the wire.
@@ -163,9 +167,9 @@ type restMsg struct{}
 
 // Init starts the feed.
 func (a *App) Init() tea.Cmd {
-	cmds := []tea.Cmd{a.awaitFirst}
+	cmds := []tea.Cmd{a.awaitAll(hold)}
 	if a.cfg.Reel != nil {
-		cmds[0] = tea.Sequence(a.seek(0), a.awaitFirst)
+		cmds[0] = tea.Sequence(a.seek(0), a.awaitAll(hold))
 	}
 	if !a.cfg.NoQuery {
 		// Over SSH Bubble Tea does not ask for synchronized output by itself;
@@ -176,21 +180,23 @@ func (a *App) Init() tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-// awaitFirst waits until everything is known, or for as long as hold, and builds
-// the first World.
-func (a *App) awaitFirst() tea.Msg {
-	timer := time.NewTimer(hold)
-	defer timer.Stop()
-	for {
-		select {
-		case <-a.cfg.Context.Done():
-			return nil
-		case <-a.cfg.Feed.Changed():
-			if w := a.cfg.Feed.World(); w.Settled() {
-				return worldMsg{w}
+// awaitAll waits until every source has answered, but no longer than that, and builds
+// the World.
+func (a *App) awaitAll(atMost time.Duration) tea.Cmd {
+	return func() tea.Msg {
+		timer := time.NewTimer(atMost)
+		defer timer.Stop()
+		for {
+			select {
+			case <-a.cfg.Context.Done():
+				return nil
+			case <-a.cfg.Feed.Changed():
+				if w := a.cfg.Feed.World(); w.Settled() {
+					return worldMsg{w}
+				}
+			case <-timer.C:
+				return worldMsg{a.cfg.Feed.World()}
 			}
-		case <-timer.C:
-			return worldMsg{a.cfg.Feed.World()}
 		}
 	}
 }
@@ -198,7 +204,10 @@ func (a *App) awaitFirst() tea.Msg {
 // await waits for a change, or for ages to move on, and builds the World.
 func (a *App) await() tea.Cmd {
 	wait := tick
-	if a.world != nil && len(a.world.Pods) > manyPods {
+	switch {
+	case a.world != nil && !a.world.Settled():
+		return a.awaitAll(loading)
+	case a.world != nil && len(a.world.Pods) > manyPods:
 		wait = slowTick
 	}
 	return func() tea.Msg {

@@ -97,7 +97,7 @@ func TestIdleCostsLittle(t *testing.T) {
 	began := s.Bytes()
 	const span = 20 * time.Second
 	if began > startBudget {
-		t.Errorf("the start wrote %d bytes", began)
+		t.Errorf("the start wrote %d bytes: %q", began, s.Raw()[:began])
 	}
 	if err := shared.WaitMetrics(within(t, patience), client); err != nil {
 		t.Fatal(err)
