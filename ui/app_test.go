@@ -533,3 +533,66 @@ func TestPagesAreSearched(t *testing.T) {
 		t.Error("q twice does not leave")
 	}
 }
+
+// changing gives one World after another, each after a change.
+type changing struct {
+	changed chan struct{}
+	worlds  []*model.World
+}
+
+func (c *changing) Changed() <-chan struct{} { return c.changed }
+func (c *changing) World() *model.World {
+	w := c.worlds[0]
+	c.worlds = c.worlds[1:]
+	return w
+}
+
+// As long as sources have not answered, what they say piece by piece is one frame.
+func TestLoadingIsOneFrame(t *testing.T) {
+	part, whole := sourceState(t, model.SourcePending, "", true), worldOf(t, dark)
+	c := &changing{make(chan struct{}, 3), []*model.World{part, part, whole}}
+	a, err := New(Config{Context: t.Context(), Feed: c, Keys: keymap.Default(), Theme: "dark"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Update(tea.WindowSizeMsg{Width: 80, Height: 24})
+	a.Update(worldMsg{part})
+	for range 3 {
+		c.changed <- struct{}{}
+	}
+	if msg, ok := a.await()().(worldMsg); !ok || msg.world != whole {
+		t.Errorf("came %T of a World that is not whole", msg)
+	}
+	a.Update(worldMsg{whole})
+	c.worlds = []*model.World{part}
+	c.changed <- struct{}{}
+	if msg, ok := a.await()().(worldMsg); !ok || msg.world != part {
+		t.Errorf("a change after that did not come: %T", msg)
+	}
+}
+
+// A name that every cluster has says what it is the name of.
+func TestFindingsSayWhatTheyAreAbout(t *testing.T) {
+	w := *worldOf(t, dark)
+	w.Reasons = []model.Reason{
+		{Severity: model.Warning, Object: "store/default", Text: "connection refused"},
+		{Severity: model.Warning, Object: "backuptarget/default", Text: "not available"},
+		{Severity: model.Warning, Object: "node/moka-1", Text: "is full"},
+	}
+	a := open(t, &w, 80, 24)
+	for _, want := range []string{"! object store default connection refused", "! backup target default not available", "! moka-1 is full"} {
+		shows(t, a, want)
+	}
+}
+
+// Where there is no room for all figures, whole ones are left out.
+func TestAllIsWellOnAPhone(t *testing.T) {
+	w := *worldOf(t, moment{"healthy", time.Minute})
+	for width, want := range map[int]string{
+		44: "● all is well: 3 sites, 9 nodes, 53 pods", 80: "● all is well: 3 sites, 9 nodes, 53 pods ready", 40: "● all is well: 3 sites, 9 nodes, 53 pods", 36: "● all is well: 3 sites, 9 nodes",
+	} {
+		if got := allWell(&w, width); got != want {
+			t.Errorf("at %d: %q", width, got)
+		}
+	}
+}

@@ -72,7 +72,7 @@ func (s *listScreen) drawOrEmpty(a *App, width, height int) []string {
 func (a *App) drawNeeds(width, height int) []string {
 	w := a.world
 	if len(w.Reasons) == 0 {
-		lines := []string{a.theme.Paint(themes.OK, text.Cut(allWell(w), width))}
+		lines := []string{a.theme.Paint(themes.OK, allWell(w, width))}
 		for _, h := range w.Hints {
 			lines = append(lines, drawLines(a.theme, []view.Line{{{Text: "hint: ", Token: themes.Accent}, {Text: h, Token: themes.Dim}}}, width, 3)...)
 		}
@@ -154,16 +154,29 @@ func wrapNeed(th *themes.Theme, l view.Line, width int) []string {
 	return []string{lead.Draw(th, width), "  " + text.Cut(words, width-2)}
 }
 
-func allWell(w *model.World) string {
+// allWell says so, with as many figures as there is room for.
+func allWell(w *model.World, width int) string {
 	ready, pods := 0, 0
 	for _, s := range w.Sites {
 		ready += s.Ready
 		pods += s.PodsReady
 	}
-	return fmt.Sprintf("● all is well: %d sites, %d nodes, %s pods ready", len(w.Sites), ready, text.Count(pods))
+	line := fmt.Sprintf("● all is well: %d sites, %d nodes, %s pods", len(w.Sites), ready, text.Count(pods))
+	switch more := " ready"; {
+	case text.Width(line+more) <= width:
+		return line + more
+	case text.Width(line) <= width:
+		return line
+	default:
+		return text.Cut(fmt.Sprintf("● all is well: %d sites, %d nodes", len(w.Sites), ready), width)
+	}
 }
 
-// reasonName is the object's own name; its kind goes without saying.
+// spokenKinds are those that a name does not tell by itself: most are called "default".
+var spokenKinds = map[string]string{model.SourceStore: "object store ", "backuptarget": "backup target "}
+
+// reasonName is the object's own name; its kind mostly goes without saying.
 func reasonName(r model.Reason) string {
-	return model.Clean(r.Object[strings.LastIndexByte(r.Object, '/')+1:], 60)
+	kind, _, _ := strings.Cut(r.Object, "/")
+	return model.Clean(spokenKinds[kind]+r.Object[strings.LastIndexByte(r.Object, '/')+1:], 60)
 }

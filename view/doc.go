@@ -169,7 +169,11 @@ const quarter = 15 * time.Second
 
 // aged is age for lists of what happened.
 func aged(w *model.World, t time.Time) string {
-	if d := w.At.Sub(t); !t.IsZero() && d < 2*time.Minute {
+	switch d := w.At.Sub(t); {
+	case t.IsZero():
+	case d < quarter:
+		return "now"
+	case d < 2*time.Minute:
 		return model.Ago(d.Truncate(quarter))
 	}
 	return age(w, t)

@@ -387,7 +387,7 @@ func TestInsideOnTheScreen(t *testing.T) {
 	}
 	shows(t, s, "curepipe")
 	write("6", "/", "blog", "\r")
-	shows(t, s, "/blog")
+	shows(t, s, "/blog", "kind          Deployment")
 	write("l")
 	shows(t, s, "blog › log", "listening on :8080", "surprise", "follows")
 	f, err := os.OpenFile(shared.PodLog(), os.O_APPEND|os.O_WRONLY, 0)

@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
@@ -189,17 +190,11 @@ func (r *rights) await(of right, as rest.ImpersonationConfig, allowed bool) {
 	if len(of.names) > 0 {
 		review.Spec.ResourceAttributes.Name = of.names[0]
 	}
-	ctx := within(r.t, time.Minute)
-	for {
+	// The authorizer follows a watch; nothing tells when.
+	must(r.t, wait.PollUntilContextCancel(within(r.t, time.Minute), 20*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		done, err := client.AuthorizationV1().SubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		if done.Status.Allowed == allowed {
-			return
-		}
-		time.Sleep(20 * time.Millisecond) // the authorizer follows a watch; nothing tells when
-	}
+		return err == nil && done.Status.Allowed == allowed, err
+	}))
 }
 
 // sourceOf is what a resource is read for.
@@ -384,21 +379,23 @@ func TestRightsToAct(t *testing.T) {
 }
 
 // blog is a pod of web/blog that is ready, and stays.
-func blog(t testing.TB) string {
+func blog(t testing.TB) (name string) {
 	t.Helper()
-	ctx := within(t, patience)
-	for {
+	must(t, wait.PollUntilContextCancel(within(t, patience), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		list, err := client.CoreV1().Pods("web").List(ctx, metav1.ListOptions{})
-		must(t, err)
+		if err != nil {
+			return false, err
+		}
 		for i := range list.Items {
 			p := &list.Items[i]
 			ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 				return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 			})
 			if strings.HasPrefix(p.Name, "blog-") && ready && p.DeletionTimestamp == nil {
-				return p.Name
+				name = p.Name
 			}
 		}
-		time.Sleep(100 * time.Millisecond) // and look again
-	}
+		return name != "", nil
+	}))
+	return name
 }
