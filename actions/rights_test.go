@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,49 @@ func TestRightsToActAreThoseOfActions(t *testing.T) {
 		if !want[r] {
 			t.Errorf("rbac-operate.yaml gives %s, which nothing asks for", r)
 		}
+	}
+}
+
+// TestStepsInDocs holds the table of steps in docs/actions.md against the steps there are
+// and what each asks for.
+func TestStepsInDocs(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "docs", "actions.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string][]string{}
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for line := range strings.Lines(string(b)) {
+		if cells := strings.Split(line, "|"); len(cells) == 7 && strings.HasPrefix(cells[1], " `") {
+			name := strings.Trim(cells[1], " `")
+			told[name] = []string{}
+			for _, m := range quoted.FindAllStringSubmatch(cells[5], -1) {
+				told[name] = append(told[name], m[1])
+			}
+		}
+	}
+	for name, o := range ops {
+		want := map[string]bool{}
+		asked := slices.Clone(o.rights)
+		if o.rightsOf != nil {
+			for kind := range plurals {
+				asked = append(asked, o.rightsOf(&model.Step{Object: kind + "/some/thing"})...)
+			}
+		}
+		for _, r := range asked {
+			if r.namespace = ""; r.resource != "daemonsets" || r.sub != "scale" { // nobody scales those
+				want[r.String()] = true
+			}
+		}
+		if got := told[name]; got == nil {
+			t.Errorf("docs/actions.md does not tell of the step %q", name)
+		} else if slices.Sort(got); !slices.Equal(got, slices.Sorted(maps.Keys(want))) {
+			t.Errorf("step %q takes %v; docs/actions.md says %v", name, slices.Sorted(maps.Keys(want)), got)
+		}
+		delete(told, name)
+	}
+	for name := range told {
+		t.Errorf("docs/actions.md tells of a step %q that there is not", name)
 	}
 }
 
