@@ -24,8 +24,10 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/geotop/geotop/actions"
 	"github.com/geotop/geotop/collectors/kube"
 	"github.com/geotop/geotop/lab/rig"
+	"github.com/geotop/geotop/lab/term"
 	"github.com/geotop/geotop/model"
 )
 
@@ -338,22 +340,32 @@ func TestRightsToAct(t *testing.T) {
 		"snapshots": {"backup", "dev/code-home"}, "backups": {"backup", "dev/code-home"}, "volumes": {"restore", "dev/code-home", "--name", "look"},
 		"leases": {"backup", "dev/code-home"},
 	}
-	// Those of what begins and does not end by itself, or waits, or is only for moves and
-	// for deleting backups, on the screen alone: TestRightsToActAreThoseOfActions has them.
-	others := map[string]bool{
-		"get pods": true, "delete pods": false, "create pods": true, "get pods/exec": true, "create pods/exec": true, "get pods/portforward": true, "create pods/portforward": true,
-		"patch pods/ephemeralcontainers": true, "get deployments.apps": true, "get statefulsets.apps": true, "get daemonsets.apps": true,
-		"delete backups.longhorn.io": true, "patch volumes.longhorn.io": true, "delete replicas.longhorn.io": true,
+	special := map[string][]string{
+		"delete pods": {"delete", "web/" + pod}, "patch volumes.longhorn.io": {"rebalance"}, "delete replicas.longhorn.io": {"rebalance"},
 	}
+	for _, kind := range []string{"deployments web/blog", "statefulsets db/postgres", "daemonsets monitoring/node-exporter"} {
+		resource, name, _ := strings.Cut(kind, " ")
+		special["get "+resource+".apps"] = []string{"restart", name, "--wait"}
+	}
+	// Those to go into pods have a test of their own, and so has deleting backups, for which
+	// there is no command.
+	others := []string{
+		"get pods", "create pods", "get pods/exec", "create pods/exec", "get pods/portforward", "create pods/portforward", "patch pods/ephemeralcontainers",
+		"delete backups.longhorn.io",
+	}
+	quick(t)
+	e := look(t, shared.Kubeconfig("admin"))
+	whole(e)
+	huddle(t, e) // so that there is a copy to move
 	tried := 0
 	for _, r := range act.each() {
-		if others[r.String()] {
+		if slices.Contains(others, r.String()) {
 			continue
 		}
 		t.Run(strings.ReplaceAll(r.String(), " ", "_"), func(t *testing.T) {
-			args := said[r.resource]
-			if r.String() == "delete pods" {
-				args = []string{"delete", "web/" + pod}
+			args := special[r.String()]
+			if args == nil {
+				args = said[r.resource]
 			}
 			if args == nil {
 				t.Fatalf("nothing says that %s is missing", r)
@@ -373,9 +385,92 @@ func TestRightsToAct(t *testing.T) {
 			tried++
 		})
 	}
-	if tried < 25 {
+	if tried < 30 {
 		t.Errorf("only %d rights were taken away", tried)
 	}
+	run(0, "rebalance", "--yes")
+	must(t, spread(t))
+
+	cfg, err := rig.LoadConfig(shared.Kubeconfig("admin"))
+	must(t, err)
+	cfg.Impersonate = as
+	api, err := kube.New(kube.Config{Name: "lab", Rest: cfg})
+	must(t, err)
+	w := e.world()
+	p, err := actions.DeleteBackup(w, "backup/"+w.Backups[0].Name)
+	must(t, err)
+	must(t, actions.Check(within(t, patience), api, p))
+	for _, r := range act.each() {
+		if r.String() == "delete backups.longhorn.io" {
+			act.without(r, as, func() {
+				if err := actions.Check(within(t, patience), api, p); err == nil || !strings.Contains(err.Error(), "may not delete backups.longhorn.io") {
+					t.Errorf("a backup may be deleted without it: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestRightsInside goes into a pod with exactly what the files in deploy/ give, and takes
+// each right for that away in turn: what needs it ends, and names it.
+func TestRightsInside(t *testing.T) {
+	allWell(t)
+	view, act := apply(t, "rbac-view.yaml"), apply(t, "rbac-operate.yaml")
+	as := rest.ImpersonationConfig{UserName: "operator", Groups: []string{"geotop:view", "geotop:operate"}}
+	for _, r := range append(view.each(), act.each()...) {
+		view.await(r, as, true)
+	}
+	pod := "web/" + blog(t)
+	begin := func(args ...string) *term.Term {
+		t.Helper()
+		all := slices.Concat([]string{binary}, args, []string{"--kubeconfig", shared.Kubeconfig("admin"), "--as", as.UserName, "--as-group", strings.Join(as.Groups, ",")})
+		s, err := term.Start(240, 24, []string{"XDG_STATE_HOME=" + t.TempDir()}, all...)
+		must(t, err)
+		t.Cleanup(s.Close)
+		return s
+	}
+	shell := func(args ...string) {
+		t.Helper()
+		s := begin(append([]string{"shell"}, args...)...)
+		shows(t, s, "leaves")
+		must(t, s.Type("echo lab=$LAB\r"))
+		shows(t, s, "lab=inside")
+		must(t, s.Type("exit\r"))
+		if code, err := s.Ended(within(t, patience)); err != nil || code != 0 {
+			t.Errorf("exit code %d, %v\n%s", code, err, s.Screen())
+		}
+	}
+	shell(pod)
+	debug := []string{pod, "--debug", "--image", "nowhere.invalid/tools"}
+	said := map[string][]string{
+		"get pods": {"shell", pod}, "create pods/exec": {"shell", pod}, "create pods/portforward": {"forward", pod, ":7"},
+		"patch pods/ephemeralcontainers": append([]string{"shell"}, debug...), "create pods": {"shell", "node/moka-1"},
+	}
+	tried := 0
+	for _, r := range act.each() {
+		what := r.verb + " " + r.resource
+		if args := said[what]; args != nil {
+			t.Run(strings.ReplaceAll(what, " ", "_"), func(t *testing.T) {
+				act.without(r, as, func() {
+					s := begin(args...)
+					code, err := s.Ended(within(t, patience))
+					if err != nil || code == 0 || !strings.Contains(s.Screen(), "cannot "+r.verb+` resource "`+r.resource+`"`) {
+						t.Errorf("%s: exit code %d, %v\n%s", strings.Join(args, " "), code, err, s.Screen())
+					}
+				})
+				tried++
+			})
+		}
+	}
+	if tried != len(said) {
+		t.Errorf("%d of %d rights were taken away", tried, len(said))
+	}
+	for _, r := range act.each() { // only for WebSockets, and there are other ways than those
+		if r.String() == "get pods/exec" {
+			act.without(r, as, func() { shell(pod) })
+		}
+	}
+	shell(debug...)
 }
 
 // blog is a pod of web/blog that is ready, and stays.
