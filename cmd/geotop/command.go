@@ -11,6 +11,7 @@ import (
 
 	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/geotop/geotop/demo"
 	"github.com/geotop/geotop/keymap"
@@ -87,7 +88,10 @@ func commandOf(f *flags) *cobra.Command {
 					return nil // they must work with a configuration that does not
 				}
 			}
-			return f.configure(cmd)
+			if err := f.configure(cmd); err != nil {
+				return err
+			}
+			return f.likeKubectl(cmd)
 		},
 	}
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
@@ -284,6 +288,22 @@ exits 0 when all can be seen that is there, 1 otherwise.`,
 			}
 			return err
 		},
+	}
+}
+
+// likeKubectl refuses values of kubectl's own flags that no API server could heed: left
+// out silently, --as-group without a user would be everything the kubeconfig's may do.
+func (f *flags) likeKubectl(cmd *cobra.Command) error {
+	namespace := cmd.Flags().Lookup("namespace")
+	switch {
+	case len(f.asGroups) > 0 && f.as == "":
+		return usage("--as-group needs --as: groups are those of a user")
+	case f.patience < 0:
+		return usage("--request-timeout must not be less than nothing")
+	case namespace != nil && namespace.Changed && len(validation.IsDNS1123Label(namespace.Value.String())) > 0:
+		return usage("--namespace: %q is no name that a namespace can have", model.Clean(namespace.Value.String(), 80))
+	default:
+		return nil
 	}
 }
 

@@ -114,6 +114,8 @@ func TestUsageErrors(t *testing.T) {
 		{"--demo=sunny"}, {"--demo", "--from", "x"}, {"--timeout", "0s", "--demo"}, {"--timeout", "soon"}, {"--from", "/nowhere"},
 		{"--replay", "/nowhere"}, {"--demo", "--replay", "x"}, {"--from", "x", "--record", "y"}, {"--demo", "--record", "/nowhere/y"},
 		{"--kubeconfig", "/nowhere", "--once"}, {"--once"}, {"--demo", "--site", "mars", "--once"},
+		{"--demo", "--once", "--as-group", "g"}, {"--demo", "--once", "--request-timeout", "-1s"}, {"--demo", "--once", "-n", "no such"},
+		{"logs", "web/blog", "-n", "Web"}, {"whatif", "moka", "--demo", "--as-group", "g"},
 	} {
 		out, errs, code := geotop(t, args...)
 		if code != exitUsage || !strings.HasPrefix(errs, "geotop: ") || out != "" {
