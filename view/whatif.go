@@ -41,7 +41,14 @@ func makeWhatIf() List {
 			{ColumnInfo: ColumnInfo{Title: "WHY", Rank: 6, Min: 16, Ideal: 30, Flex: true}, cell: func(_ *model.World, v *model.Verdict) Cell { return plain(v.Why) }},
 		},
 		second: func(_ *model.World, v *model.Verdict) Line {
-			return Line{tally(v.Workloads), dim(", volumes "), tally(v.Volumes)}
+			workloads, volumes := tally(v.Workloads), tally(v.Volumes)
+			if survives := outcome(model.Survives).Text; workloads.Text == survives && volumes.Text == survives {
+				return Line{dim("workloads and volumes survive")}
+			}
+			if len(workloads.Text)+len(volumes.Text) > 30 { // else a phone would cut a figure off
+				workloads.Text, volumes.Text = cmp.Or(workloads.Short, workloads.Text), cmp.Or(volumes.Short, volumes.Text)
+			}
+			return Line{workloads, dim(", vols "), volumes}
 		},
 		note:    func(_ *model.World, v *model.Verdict) string { return v.Why },
 		details: verdictDetails,
@@ -74,9 +81,10 @@ func worst(parts []model.PartVerdict) Cell {
 	return outcome(parts[0].Outcome) // they are in that order
 }
 
-// tally counts the parts by outcome, worst first: "2 down, 3 interrupted".
+// tally counts the parts by outcome, worst first: "2 down, 3 interrupted"; for short the
+// worst and how many more: "2 down +3".
 func tally(parts []model.PartVerdict) Cell {
-	words, short := []string{}, ""
+	words, more := []string{}, 0
 	for o := model.DataLost; o > model.Survives; o-- {
 		n := 0
 		for i := range parts {
@@ -87,16 +95,18 @@ func tally(parts []model.PartVerdict) Cell {
 		if n == 0 {
 			continue
 		}
-		words = append(words, fmt.Sprintf("%d %s", n, o))
-		if short == "" {
-			short = words[0]
+		if words = append(words, fmt.Sprintf("%d %s", n, o)); len(words) > 1 {
+			more += n
 		}
 	}
 	if len(words) == 0 {
 		return outcome(model.Survives)
 	}
 	c := outcome(parts[0].Outcome)
-	c.Text, c.Short = strings.Join(words, ", "), short
+	c.Text, c.Short = strings.Join(words, ", "), words[0]
+	if more > 0 {
+		c.Short += fmt.Sprintf(" +%d", more)
+	}
 	return c
 }
 
