@@ -79,7 +79,7 @@ func (r *Runner) Resume(ctx context.Context, undo bool, stop <-chan struct{}) er
 		j.plan.Warnings = []string{words}
 		j.told()
 	}); err != nil {
-		return err
+		return orNone(err)
 	}
 	j.plan = j.record.run.Plan.Clone()
 	how := "finish"
@@ -105,13 +105,21 @@ func (r *Runner) Forget(ctx context.Context) error {
 	j.record = j.newRecord()
 	l, err := j.record.read(ctx)
 	if err != nil {
-		return err
+		return orNone(err)
 	}
 	if run, err := parseRun(l); err == nil {
 		j.plan = &run.Plan
 	}
 	end := r.Audit.begin(ctx, j.client, r, j.plan, "forget")
 	return end(j.remove(ctx, recordPath, l.Metadata))
+}
+
+// orNone says in words what a record that is not there means.
+func orNone(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nothing("no plan is under way, and none was left")
+	}
+	return err
 }
 
 func newID() string {

@@ -386,6 +386,8 @@ func (a *act) result(err error) error {
 		return nil
 	case errors.As(err, &r) && r.Unknown:
 		return usage("%w", err)
+	case errors.As(err, &r) && r.Nothing:
+		return &exitError{exitFailed, err}
 	default:
 		return &exitError{exitFailed, fmt.Errorf("%w; geotop plan shows what is left, geotop plan finish or undo goes on", err)}
 	}

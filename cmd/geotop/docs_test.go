@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,7 +77,7 @@ func TestCommandsInDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := 0
+	seen, tried := 0, map[string]bool{}
 	for _, file := range append(files, "../../README.md", "../../deploy/rbac-view.yaml") {
 		b, err := os.ReadFile(file)
 		if err != nil {
@@ -95,11 +96,66 @@ func TestCommandsInDocs(t *testing.T) {
 			seen++
 			if err := understood(args[1:]); err != nil {
 				t.Errorf("%s: %s: %v", filepath.Base(file), m[1], err)
+			} else if line := strings.Join(args[1:], " "); !tried[line] {
+				tried[line] = true
+				tryInDemo(t, args[1:])
 			}
 		}
 	}
-	if seen < 30 {
-		t.Errorf("only %d commands were found", seen)
+	if seen < 30 || len(tried) < 30 {
+		t.Errorf("only %d commands were found, %d of them different", seen, len(tried))
+	}
+}
+
+// tryInDemo runs a command of the docs on the demo: what acts only to see what it would
+// come to, what opens a screen once. What goes into pods, is endless, or is about a plan
+// that was left has its tests in lab/e2e, or here.
+func tryInDemo(t *testing.T, args []string) {
+	t.Helper()
+	state := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", state)
+	line := strings.Join(args, " ")
+	want := exitOK
+	for part, code := range map[string]int{"--check": 2, "dead moka": exitFailed} {
+		if strings.Contains(line, part) {
+			want = code
+		}
+	}
+	command := ""
+	if len(args) > 0 {
+		command = args[0]
+	}
+	switch command {
+	case "logs", "shell", "forward":
+		return
+	case "config":
+		args = append(args, filepath.Join(state, "none.yaml"))
+		want = exitUsage
+	case "plan":
+		if slices.Contains(args, "finish") {
+			want = exitFailed // there is none in a demo
+		}
+		args = append(args, "--demo")
+	case "drain", "backup", "rebalance", "outage", "return", "dead", "restore", "scale":
+		args = append(args, "--demo", "--dry-run")
+	default:
+		if i := slices.Index(args, "--context"); i >= 0 {
+			args = slices.Delete(slices.Clone(args), i, i+2)
+		}
+		if slices.Contains(args, "--watch") || slices.Contains(args, "--replay") {
+			return
+		}
+		if i := slices.Index(args, "--record"); i >= 0 {
+			args = slices.Clone(args)
+			args[i+1] = filepath.Join(state, args[i+1])
+		}
+		if command == "" || strings.HasPrefix(command, "-") && !slices.Contains(args, "doctor") {
+			args = append(args, "--once")
+		}
+		args = append(args, "--demo")
+	}
+	if out, errs, code := geotop(t, args...); code != want {
+		t.Errorf("geotop %s: exit code %d, not %d\n%s%s", strings.Join(args, " "), code, want, out, errs)
 	}
 }
 

@@ -214,7 +214,7 @@ func TestActionsOnTheCommandLine(t *testing.T) {
 		"no such house":     {[]string{"cordon", "atlantis", "--yes"}, exitUsage, "no site and no machine"},
 		"another name":      {[]string{"cordon", "moka", "--override", "flacq"}, exitUsage, `is about "moka"`},
 		"no plan was left":  {[]string{"plan"}, 0, "no plan is under way"},
-		"nothing to finish": {[]string{"plan", "finish"}, exitFailed, "kube-system/geotop"},
+		"nothing to finish": {[]string{"plan", "finish"}, exitFailed, "none was left"},
 		"no target":         {[]string{"drain"}, exitUsage, "accepts 1 arg"},
 		"an odd format":     {[]string{"plan", "drain", "moka", "-o", "nagios"}, exitUsage, "not for plans"},
 	} {
