@@ -81,8 +81,9 @@ const (
 // near an API server they do at once, and one frame costs half of two.
 const hold = 250 * time.Millisecond
 
-// loading is how far apart frames are as long as some source has not answered for the
-// first time: what a screen that fills up piece by piece writes is written over at once.
+// loading is how long after the first frame the next comes as long as some source has not
+// answered for the first time; further ones take twice that. What a screen that fills up
+// piece by piece writes is written over at once.
 const loading = 750 * time.Millisecond
 
 // rest is how long the cursor must stay on a row before the details beside the list
@@ -126,6 +127,7 @@ type App struct {
 	later         tea.Cmd // what a screen wants done
 	kept          Kept
 	newHere       bool // nobody looked before, and no key was pressed yet
+	pieces        int  // Worlds that came while sources had yet to answer
 	travels       int  // steps of the cursor that have not come to rest
 	aside         asides
 
@@ -206,7 +208,8 @@ func (a *App) await() tea.Cmd {
 	wait := tick
 	switch {
 	case a.world != nil && !a.world.Settled():
-		return a.awaitAll(loading)
+		a.pieces++
+		return a.awaitAll(loading << min(a.pieces-1, 1))
 	case a.world != nil && len(a.world.Pods) > manyPods:
 		wait = slowTick
 	}
