@@ -15,17 +15,17 @@ import (
 // is and is changed pod by pod.
 type state struct {
 	*cluster
-	lost  []bool         // by node: gives no sign of life
-	shut  []bool         // by node: the node controller has seen that, and shut it off
-	used  []amounts      // by node: asked for by the pods on it
-	asked []amounts      // likewise, as scores count it: nobody asks for nothing
-	pods  [][]*pod       // by node
-	marks []mark         // by pod
-	grown []bool         // by node: others are on it than before the loss
-	extra map[int][]*pod // by kind: pods that were placed since the beginning
-	next  int            // where the search for a node begins, in large clusters
-	desk  *desk
-	lots  *lots
+	lost    []bool         // by node: gives no sign of life
+	shut    []bool         // by node: the node controller has seen that, and shut it off
+	used    []amounts      // by node: asked for by the pods on it
+	asked   []amounts      // likewise, as scores count it: nobody asks for nothing
+	pods    [][]*pod       // by node
+	marks   []mark         // by pod
+	changed []bool         // by node: others are on it than before the loss
+	extra   map[int][]*pod // by kind: pods that were placed since the beginning
+	next    int            // where the search for a node begins, in large clusters
+	desk    *desk
+	lots    *lots
 }
 
 // desk is room to count and score in, used for one pod after another.
@@ -69,7 +69,7 @@ func (c *cluster) begin(lost []bool) *state {
 	now := c.now()
 	return &state{
 		cluster: c, lost: lost, shut: make([]bool, len(c.nodes)), used: slices.Clone(now.used), asked: slices.Clone(now.asked),
-		pods: slices.Clone(now.pods), marks: make([]mark, len(c.pods)), grown: make([]bool, len(c.nodes)), extra: map[int][]*pod{}, desk: &c.desk,
+		pods: slices.Clone(now.pods), marks: make([]mark, len(c.pods)), changed: make([]bool, len(c.nodes)), extra: map[int][]*pod{}, desk: &c.desk,
 	}
 }
 
@@ -80,7 +80,7 @@ func (c *cluster) now() *state {
 	}
 	s := &state{
 		cluster: c, used: make([]amounts, len(c.nodes)), asked: make([]amounts, len(c.nodes)),
-		pods: make([][]*pod, len(c.nodes)), marks: make([]mark, len(c.pods)), grown: make([]bool, len(c.nodes)),
+		pods: make([][]*pod, len(c.nodes)), marks: make([]mark, len(c.pods)), changed: make([]bool, len(c.nodes)),
 	}
 	for _, p := range c.pods {
 		if p.node != nil {
@@ -122,7 +122,7 @@ func (s *state) put(p *pod, at int) {
 	s.used[at].add(p.kind.want, 1)
 	s.asked[at].add(p.kind.asks(), 1)
 	s.marks[p.index] &^= out
-	s.grown[at] = true
+	s.changed[at] = true
 }
 
 // take takes a pod off its node.
@@ -131,7 +131,7 @@ func (s *state) take(p *pod, at int) {
 	s.used[at].add(p.kind.want, -1)
 	s.asked[at].add(p.kind.asks(), -1)
 	s.marks[p.index] |= out
-	s.grown[at] = true
+	s.changed[at] = true
 }
 
 func (a *amounts) add(o amounts, sign int64) {

@@ -61,7 +61,7 @@ func (s *state) best(k *kind, feasible []int) int {
 // rated says how a pod of the kind would fit on the node. As most nodes are as they
 // were before the loss, that is worked out once for them and not for every loss.
 func (s *state) rated(k *kind, at int) rating {
-	before := k.size != nil && !s.grown[at]
+	before := k.size != nil && !s.changed[at]
 	if before && k.size[at].known {
 		return k.size[at]
 	}

@@ -183,19 +183,23 @@ func (a *App) Init() tea.Cmd {
 }
 
 // awaitAll waits until every source has answered, but no longer than that, and builds
-// the World.
+// the World. Whether they have is asked a World, so not more often than frames are drawn.
 func (a *App) awaitAll(atMost time.Duration) tea.Cmd {
 	return func() tea.Msg {
-		timer := time.NewTimer(atMost)
+		timer, changed := time.NewTimer(atMost), a.cfg.Feed.Changed()
 		defer timer.Stop()
+		var again <-chan time.Time
 		for {
 			select {
 			case <-a.cfg.Context.Done():
 				return nil
-			case <-a.cfg.Feed.Changed():
+			case <-changed:
 				if w := a.cfg.Feed.World(); w.Settled() {
 					return worldMsg{w}
 				}
+				changed, again = nil, time.After(a.cfg.Gate)
+			case <-again:
+				changed = a.cfg.Feed.Changed()
 			case <-timer.C:
 				return worldMsg{a.cfg.Feed.World()}
 			}

@@ -563,36 +563,21 @@ func TestLoadingIsOneFrame(t *testing.T) {
 	if msg, ok := a.await()().(worldMsg); !ok || msg.world != whole {
 		t.Errorf("came %T of a World that is not whole", msg)
 	}
+	// Whether all have answered is looked at no more often than frames are drawn.
+	a.cfg.Gate, c.worlds = time.Hour, []*model.World{part, part}
+	for range 3 {
+		c.changed <- struct{}{}
+	}
+	if msg, ok := a.await()().(worldMsg); !ok || msg.world != part || len(c.worlds) != 0 {
+		t.Errorf("%d Worlds were not asked for, and %T came", len(c.worlds), msg)
+	}
+	for range 2 {
+		<-c.changed
+	}
 	a.Update(worldMsg{whole})
 	c.worlds = []*model.World{part}
 	c.changed <- struct{}{}
 	if msg, ok := a.await()().(worldMsg); !ok || msg.world != part {
 		t.Errorf("a change after that did not come: %T", msg)
-	}
-}
-
-// A name that every cluster has says what it is the name of.
-func TestFindingsSayWhatTheyAreAbout(t *testing.T) {
-	w := *worldOf(t, dark)
-	w.Reasons = []model.Reason{
-		{Severity: model.Warning, Object: "store/default", Text: "connection refused"},
-		{Severity: model.Warning, Object: "backuptarget/default", Text: "not available"},
-		{Severity: model.Warning, Object: "node/moka-1", Text: "is full"},
-	}
-	a := open(t, &w, 80, 24)
-	for _, want := range []string{"! object store default connection refused", "! backup target default not available", "! moka-1 is full"} {
-		shows(t, a, want)
-	}
-}
-
-// Where there is no room for all figures, whole ones are left out.
-func TestAllIsWellOnAPhone(t *testing.T) {
-	w := *worldOf(t, moment{"healthy", time.Minute})
-	for width, want := range map[int]string{
-		44: "● all is well: 3 sites, 9 nodes, 53 pods", 80: "● all is well: 3 sites, 9 nodes, 53 pods ready", 40: "● all is well: 3 sites, 9 nodes, 53 pods", 36: "● all is well: 3 sites, 9 nodes",
-	} {
-		if got := allWell(&w, width); got != want {
-			t.Errorf("at %d: %q", width, got)
-		}
 	}
 }

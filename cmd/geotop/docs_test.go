@@ -108,8 +108,8 @@ func TestCommandsInDocs(t *testing.T) {
 }
 
 // tryInDemo runs a command of the docs on the demo: what acts only to see what it would
-// come to, what opens a screen once. What goes into pods, is endless, or is about a plan
-// that was left has its tests in lab/e2e, or here.
+// come to, what opens a screen once. What goes into pods, is endless, or needs a recording
+// has its tests in lab/e2e, or here.
 func tryInDemo(t *testing.T, args []string) {
 	t.Helper()
 	state := t.TempDir()
@@ -129,8 +129,11 @@ func tryInDemo(t *testing.T, args []string) {
 	case "logs", "shell", "forward":
 		return
 	case "config":
-		args = append(args, filepath.Join(state, "none.yaml"))
-		want = exitUsage
+		file := filepath.Join(state, "config.yaml")
+		if err := os.WriteFile(file, []byte("theme: dark\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, file)
 	case "plan":
 		if slices.Contains(args, "finish") {
 			want = exitFailed // there is none in a demo

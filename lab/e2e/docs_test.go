@@ -37,7 +37,9 @@ func TestLabelsInDocs(t *testing.T) {
 			field, key, value := map[string]string{"label": "labels", "annotate": "annotations"}[m[1]], m[2], m[3]
 			site, was := node().Site, any(nil)
 			if field == "labels" {
-				was = node().Labels[key]
+				if before, has := node().Labels[key]; has {
+					was = before
+				}
 			}
 			put := func(value any) error {
 				patch, err := json.Marshal(map[string]any{"metadata": map[string]any{field: map[string]any{key: value}}})

@@ -308,15 +308,32 @@ func cli(t *testing.T, code int, args ...string) string {
 	return string(out) + errs.String()
 }
 
+// operator is somebody with exactly what both files in deploy/ give.
+func operator(t *testing.T) (act *rights, as rest.ImpersonationConfig) {
+	t.Helper()
+	act, as = apply(t, "rbac-operate.yaml"), rest.ImpersonationConfig{UserName: "operator", Groups: []string{"geotop:view", "geotop:operate"}}
+	for _, r := range append(apply(t, "rbac-view.yaml").each(), act.each()...) {
+		act.await(r, as, true)
+	}
+	return act, as
+}
+
+// the is the one right that is called so.
+func (r *rights) the(name string) right {
+	r.t.Helper()
+	all := r.each()
+	at := slices.IndexFunc(all, func(o right) bool { return o.String() == name })
+	if at < 0 {
+		r.t.Fatalf("nothing gives %s", name)
+	}
+	return all[at]
+}
+
 // TestRightsToAct acts with exactly what the files in deploy/ give, and takes each right
 // away in turn: the command that needs it names it then, before it does anything.
 func TestRightsToAct(t *testing.T) {
 	allWell(t)
-	view, act := apply(t, "rbac-view.yaml"), apply(t, "rbac-operate.yaml")
-	as := rest.ImpersonationConfig{UserName: "operator", Groups: []string{"geotop:view", "geotop:operate"}}
-	for _, r := range append(view.each(), act.each()...) {
-		view.await(r, as, true)
-	}
+	act, as := operator(t)
 	who := []string{"--as", as.UserName, "--as-group", strings.Join(as.Groups, ",")}
 	run := func(code int, args ...string) string {
 		t.Helper()
@@ -400,26 +417,18 @@ func TestRightsToAct(t *testing.T) {
 	p, err := actions.DeleteBackup(w, "backup/"+w.Backups[0].Name)
 	must(t, err)
 	must(t, actions.Check(within(t, patience), api, p))
-	for _, r := range act.each() {
-		if r.String() == "delete backups.longhorn.io" {
-			act.without(r, as, func() {
-				if err := actions.Check(within(t, patience), api, p); err == nil || !strings.Contains(err.Error(), "may not delete backups.longhorn.io") {
-					t.Errorf("a backup may be deleted without it: %v", err)
-				}
-			})
+	act.without(act.the("delete backups.longhorn.io"), as, func() {
+		if err := actions.Check(within(t, patience), api, p); err == nil || !strings.Contains(err.Error(), "may not delete backups.longhorn.io") {
+			t.Errorf("a backup may be deleted without it: %v", err)
 		}
-	}
+	})
 }
 
 // TestRightsInside goes into a pod with exactly what the files in deploy/ give, and takes
 // each right for that away in turn: what needs it ends, and names it.
 func TestRightsInside(t *testing.T) {
 	allWell(t)
-	view, act := apply(t, "rbac-view.yaml"), apply(t, "rbac-operate.yaml")
-	as := rest.ImpersonationConfig{UserName: "operator", Groups: []string{"geotop:view", "geotop:operate"}}
-	for _, r := range append(view.each(), act.each()...) {
-		view.await(r, as, true)
-	}
+	act, as := operator(t)
 	pod := "web/" + blog(t)
 	begin := func(args ...string) *term.Term {
 		t.Helper()
@@ -465,11 +474,7 @@ func TestRightsInside(t *testing.T) {
 	if tried != len(said) {
 		t.Errorf("%d of %d rights were taken away", tried, len(said))
 	}
-	for _, r := range act.each() { // only for WebSockets, and there are other ways than those
-		if r.String() == "get pods/exec" {
-			act.without(r, as, func() { shell(pod) })
-		}
-	}
+	act.without(act.the("get pods/exec"), as, func() { shell(pod) }) // it is for WebSockets, and there are other ways than those
 	shell(debug...)
 }
 
